@@ -1,1 +1,34 @@
+//! What both programs need to run: settings, telemetry, health, time and randomness, a clean end.
 //!
+//! - [`config`]: settings from a file, the environment and `--set`, in that order
+//! - [`secret`]: secrets that stand in files
+//! - [`telemetry`], [`log`], [`trace`]: logs, traces and metrics
+//! - [`admin`]: the port for probes and scrapes
+//! - [`clock`], [`random`]: the two things that tests want to own
+//! - [`shutdown`], [`exit`]: how a program ends
+//! - [`crypto`]: the one TLS provider
+
+pub mod admin;
+pub mod clock;
+pub mod config;
+pub mod crypto;
+pub mod duration;
+pub mod exit;
+pub mod log;
+pub mod random;
+pub mod secret;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+pub mod trace;
+
+pub use admin::{Admin, Checks};
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use config::{ConfigError, Sources};
+pub use crypto::install_crypto;
+pub use duration::durations;
+pub use exit::Failure;
+pub use random::{Random, SeededRandom, SystemRandom, uuid_v7};
+pub use settings::{AdminSettings, LogFormat, LogSettings, TelemetrySettings};
+pub use telemetry::{MetricsText, Telemetry};
+pub use trace::{TraceContext, current_trace_id};

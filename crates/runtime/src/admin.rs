@@ -1,0 +1,262 @@
+//! The admin port: what probes, scrapes and people ask a running program (HTTP/1.1).
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/livez` | 200 as long as the process answers; looks at no dependency, so that a restart is never the answer to a broken database |
+//! | `/readyz` | 200, or 503 while a check fails; each check on a line |
+//! | `/healthz` | the same status, and the informative checks as well |
+//! | `/metrics` | Prometheus text |
+//! | `/version` | JSON |
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::MetricsText;
+
+/// How long open connections may delay the end of [`serve`].
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What the admin port shows.
+#[derive(Clone)]
+pub struct Admin {
+    /// The program's name, such as `identity`.
+    pub service: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Its metrics.
+    pub metrics: MetricsText,
+    /// Its checks.
+    pub checks: Checks,
+}
+
+/// The last result of each thing that a program depends on. Clones share the results.
+#[derive(Clone, Default)]
+pub struct Checks(Arc<Mutex<BTreeMap<&'static str, Check>>>);
+
+struct Check {
+    result: Result<(), String>,
+    informative: bool,
+}
+
+impl Checks {
+    /// Notes the result of a check without which the program cannot do its work. An error is one
+    /// line without secrets.
+    pub fn set(&self, name: &'static str, result: Result<(), String>) {
+        self.put(name, result, false);
+    }
+
+    /// Notes a result that is shown in `/healthz` but does not fail `/readyz`.
+    pub fn set_informative(&self, name: &'static str, result: Result<(), String>) {
+        self.put(name, result, true);
+    }
+
+    /// True when there is a check, and none that counts fails. So a program that has noted
+    /// nothing yet is not ready.
+    pub fn ready(&self) -> bool {
+        let checks = self.lock();
+        let mut counting = checks
+            .values()
+            .filter(|check| !check.informative)
+            .peekable();
+        counting.peek().is_some() && counting.all(|check| check.result.is_ok())
+    }
+
+    fn put(&self, name: &'static str, result: Result<(), String>, informative: bool) {
+        let check = Check {
+            result,
+            informative,
+        };
+        self.lock().insert(name, check);
+    }
+
+    /// One line a check: `database: ok`, `broker: connection refused`.
+    fn text(&self, with_informative: bool) -> String {
+        let mut text = String::new();
+        for (name, check) in self.lock().iter() {
+            if check.informative && !with_informative {
+                continue;
+            }
+            let state = match &check.result {
+                Ok(()) => "ok".into(),
+                Err(reason) => reason.replace(char::is_control, " "),
+            };
+            let _ = writeln!(text, "{name}: {state}");
+        }
+        if text.is_empty() {
+            text.push_str("starting\n");
+        }
+        text
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Check>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers on `listener` until `stop`, and then at most two seconds longer. Stop it last: it
+/// tells the probes that the program is going.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    admin: Admin,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let server =
+        axum::serve(listener, router(admin)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        ended = server => ended,
+        () = late => Ok(()),
+    }
+}
+
+fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .route("/version", get(version))
+        .with_state(admin)
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    (status(&admin.checks), admin.checks.text(false)).into_response()
+}
+
+async fn healthz(State(admin): State<Admin>) -> Response {
+    (status(&admin.checks), admin.checks.text(true)).into_response()
+}
+
+fn status(checks: &Checks) -> StatusCode {
+    if checks.ready() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], admin.metrics.render()).into_response()
+}
+
+async fn version(State(admin): State<Admin>) -> Response {
+    Json(serde_json::json!({
+        "service": admin.service,
+        "version": admin.version,
+    }))
+    .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    struct Running {
+        checks: Checks,
+        address: std::net::SocketAddr,
+        stop: CancellationToken,
+        server: tokio::task::JoinHandle<std::io::Result<()>>,
+    }
+
+    async fn start() -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let checks = Checks::default();
+        let stop = CancellationToken::new();
+        let admin = Admin {
+            service: "identity",
+            version: "1.2.3",
+            metrics: MetricsText::default(),
+            checks: checks.clone(),
+        };
+        let server = tokio::spawn(serve(listener, admin, stop.clone()));
+        Running {
+            checks,
+            address,
+            stop,
+            server,
+        }
+    }
+
+    async fn get(running: &Running, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), body.to_owned())
+    }
+
+    #[tokio::test]
+    async fn readiness_names_the_check_that_failed() {
+        let running = start().await;
+        assert_eq!(get(&running, "/readyz").await, (503, "starting\n".into()));
+
+        running.checks.set("database", Ok(()));
+        running
+            .checks
+            .set("broker", Err("connection\nrefused".into()));
+        let text = "broker: connection refused\ndatabase: ok\n";
+        assert_eq!(get(&running, "/readyz").await, (503, text.into()));
+        assert_eq!(get(&running, "/livez").await, (200, "ok\n".into()));
+
+        running.checks.set("broker", Ok(()));
+        assert_eq!(get(&running, "/readyz").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn an_informative_check_is_shown_and_fails_nothing() {
+        let running = start().await;
+        running.checks.set("database", Ok(()));
+        running.checks.set_informative("broker", Err("away".into()));
+        assert_eq!(
+            get(&running, "/readyz").await,
+            (200, "database: ok\n".into())
+        );
+        let text = "broker: away\ndatabase: ok\n";
+        assert_eq!(get(&running, "/healthz").await, (200, text.into()));
+    }
+
+    #[tokio::test]
+    async fn version_and_metrics_are_served_and_nothing_else() {
+        let running = start().await;
+        let (status, body) = get(&running, "/version").await;
+        assert_eq!(status, 200);
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["service"], "identity");
+        assert_eq!(body["version"], "1.2.3");
+        assert_eq!(get(&running, "/metrics").await.0, 200);
+        assert_eq!(get(&running, "/").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn it_ends_soon_even_if_a_connection_stays_open() {
+        let running = start().await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(b"GET /livez HT").await.unwrap();
+        running.stop.cancel();
+        let ended = tokio::time::timeout(GRACE * 3, running.server).await;
+        ended.unwrap().unwrap().unwrap();
+    }
+}

@@ -1,0 +1,86 @@
+//! Durations in settings, as people write them: `30m`, `24h`, `1s`, `500ms`, `1h 30m`.
+//!
+//! For `#[serde(with = "runtime::duration")]`; lists use [`durations`].
+
+use std::time::Duration;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serializer};
+
+/// Reads `"30m"`.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse(&String::deserialize(deserializer)?)
+}
+
+/// Writes `"30m"`.
+pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_duration(*duration))
+}
+
+fn parse<E: Error>(text: &str) -> Result<Duration, E> {
+    humantime::parse_duration(text)
+        .map_err(|_| E::custom("not a duration; write it like \"30m\", \"24h\" or \"500ms\""))
+}
+
+/// Lists of durations, for `#[serde(with = "runtime::durations")]`.
+pub mod durations {
+    use std::time::Duration;
+
+    use serde::ser::SerializeSeq;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Reads `["1m", "4m"]`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Duration>, D::Error> {
+        Vec::<String>::deserialize(deserializer)?
+            .iter()
+            .map(|text| super::parse(text))
+            .collect()
+    }
+
+    /// Writes `["1m", "4m"]`.
+    pub fn serialize<S: Serializer>(
+        durations: &[Duration],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(durations.len()))?;
+        for duration in durations {
+            list.serialize_element(&humantime::format_duration(*duration).to_string())?;
+        }
+        list.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Settings {
+        #[serde(with = "crate::duration")]
+        life: Duration,
+        #[serde(with = "crate::durations")]
+        gaps: Vec<Duration>,
+    }
+
+    #[test]
+    fn durations_are_read_and_written_as_people_do() {
+        let text = "life = \"30m\"\ngaps = [\"1s\", \"500ms\"]\n";
+        let settings: Settings = toml::from_str(text).unwrap();
+        assert_eq!(settings.life, Duration::from_secs(1800));
+        assert_eq!(
+            settings.gaps,
+            [Duration::from_secs(1), Duration::from_millis(500)]
+        );
+        assert_eq!(toml::to_string(&settings).unwrap(), text);
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused_with_an_example() {
+        let error = toml::from_str::<Settings>("life = \"soon\"\ngaps = []").unwrap_err();
+        assert!(error.message().contains("\"30m\""));
+    }
+}

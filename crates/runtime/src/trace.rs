@@ -1,0 +1,153 @@
+//! Trace context as text (W3C Trace Context), to travel in gRPC metadata, database rows and
+//! message headers.
+//!
+//! It is only ever read and written while `OTEL_PROPAGATORS` allows it (see [`crate::telemetry`]).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use opentelemetry::Context;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// A longer `tracestate` is dropped (W3C Trace Context, 3.3.1.5, asks for at least 512).
+const TRACESTATE_LIMIT_BYTES: usize = 512;
+
+static ENABLED: AtomicBool = AtomicBool::new(true);
+
+/// Reads and writes contexts, or (`OTEL_PROPAGATORS=none`) ignores and withholds them.
+pub(crate) fn set_enabled(enabled: bool) {
+    ENABLED.store(enabled, Ordering::Relaxed);
+}
+
+fn enabled() -> bool {
+    ENABLED.load(Ordering::Relaxed)
+}
+
+/// Where a piece of work stands in a trace.
+#[derive(Clone, Default, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// `00-<trace id>-<span id>-<flags>`; none when there is no trace.
+    pub traceparent: Option<String>,
+    /// What other tracing systems added; opaque to us.
+    pub tracestate: Option<String>,
+}
+
+impl TraceContext {
+    /// The context of the span that is entered now; empty outside of spans and before
+    /// [`crate::telemetry::init`].
+    pub fn current() -> Self {
+        let context = Context::current();
+        if !enabled() || !context.span().span_context().is_valid() {
+            return Self::default();
+        }
+        let mut headers = HashMap::new();
+        TraceContextPropagator::new().inject_context(&context, &mut headers);
+        Self {
+            traceparent: headers.remove("traceparent"),
+            tracestate: headers.remove("tracestate").filter(|text| !text.is_empty()),
+        }
+    }
+
+    /// Reads what a caller or a message brought. Empty when it is missing or malformed: a broken
+    /// header never breaks a call.
+    pub fn from_headers(traceparent: Option<&str>, tracestate: Option<&str>) -> Self {
+        let given = Self {
+            traceparent: traceparent.map(str::to_owned),
+            tracestate: tracestate
+                .filter(|text| !text.is_empty() && text.len() <= TRACESTATE_LIMIT_BYTES)
+                .map(str::to_owned),
+        };
+        if given.span_context().is_some() {
+            given
+        } else {
+            Self::default()
+        }
+    }
+
+    /// Makes `span` a child of this context: for work that a caller waits for. Only before the
+    /// span is first entered; so make the span, call this, then `.instrument(span)`.
+    pub fn set_as_parent_of(&self, span: &Span) {
+        if let Some(parent) = self.span_context() {
+            // An error says that nobody traces this span.
+            let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+        }
+    }
+
+    /// Links `span` to this context: for work that was caused by it, later and elsewhere.
+    pub fn link_from(&self, span: &Span) {
+        if let Some(cause) = self.span_context() {
+            span.add_link(cause);
+        }
+    }
+
+    /// The trace's id, 32 hex digits.
+    pub fn trace_id(&self) -> Option<String> {
+        Some(self.span_context()?.trace_id().to_string())
+    }
+
+    fn span_context(&self) -> Option<SpanContext> {
+        if !enabled() {
+            return None;
+        }
+        let mut headers = HashMap::from([(
+            "traceparent".to_owned(),
+            self.traceparent.as_deref()?.to_owned(),
+        )]);
+        if let Some(tracestate) = &self.tracestate {
+            headers.insert("tracestate".into(), tracestate.clone());
+        }
+        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
+        let found = context.span().span_context().clone();
+        found.is_valid().then_some(found)
+    }
+}
+
+/// The id of the trace that is entered now, 32 hex digits: for people, to look a thing up.
+pub fn current_trace_id() -> Option<String> {
+    let context = Context::current();
+    let span = context.span().span_context().clone();
+    span.is_valid().then(|| span.trace_id().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TraceContext;
+
+    const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    #[test]
+    fn a_malformed_header_is_no_context() {
+        for bad in [
+            "",
+            "nonsense",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+        ] {
+            let context = TraceContext::from_headers(Some(bad), Some("vendor=1"));
+            assert_eq!(context, TraceContext::default(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_good_header_gives_the_trace_id_and_keeps_the_state() {
+        let header = format!("00-{ID}-00f067aa0ba902b7-01");
+        let context = TraceContext::from_headers(Some(&header), Some("vendor=1"));
+        assert_eq!(context.trace_id().as_deref(), Some(ID));
+        assert_eq!(context.tracestate.as_deref(), Some("vendor=1"));
+        let long = "v=".to_owned() + &"x".repeat(600);
+        let context = TraceContext::from_headers(Some(&header), Some(&long));
+        assert_eq!(context.tracestate, None);
+    }
+
+    #[test]
+    fn outside_of_a_trace_there_is_none() {
+        assert_eq!(TraceContext::current(), TraceContext::default());
+        assert_eq!(super::current_trace_id(), None);
+    }
+}
