@@ -1,0 +1,281 @@
+//! Connections to the broker. Every step is bounded in time, and an abandoned one leaves nothing behind.
+
+use std::{
+    fmt,
+    future::Future,
+    net::{Shutdown, TcpStream},
+    os::fd::{AsFd, BorrowedFd},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use lapin::{
+    Channel, Connection, ConnectionProperties, ErrorKind,
+    protocol::{AMQPErrorKind, AMQPSoftError},
+    tcp::{AMQPUriTcpExt, AsyncTcpStream, OwnedTLSConfig},
+    uri::AMQPUri,
+};
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+use tokio::time::timeout;
+
+/// Bound of making a connection, TLS and log-in included.
+const CONNECT_BOUND: Duration = Duration::from_secs(10);
+/// Bound of one operation on a channel that has an answer.
+const OPERATION_BOUND: Duration = Duration::from_secs(10);
+/// Bound of a farewell.
+const CLOSE_BOUND: Duration = Duration::from_secs(2);
+/// Seconds of silence that both ends agree to take for a dead peer (noticed after at most twice that).
+const HEARTBEAT: u16 = 15;
+
+/// Shortest and longest wait between two attempts to connect, before jitter, which at most doubles them.
+const RETRY_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+
+/// Why the broker could not be used.
+#[derive(Debug, Error)]
+pub enum BrokerError {
+    /// The setting does not name a broker. The text never repeats the URL, which has a password in it.
+    #[error("the AMQP URL is not usable: {0}")]
+    Url(&'static str),
+    /// No connection came about: refused, reset, TLS, log-in, vhost.
+    #[error("cannot connect to the broker")]
+    Connect(#[source] Fault),
+    /// No answer within the bound.
+    #[error("no answer from the broker within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// An exchange or a queue is not there (AMQP reply 404).
+    #[error("{0} does not exist")]
+    Absent(String),
+    /// The broker refused or broke off: missing right (403), other properties (406), connection lost.
+    #[error("the broker operation failed")]
+    Operation(#[source] Fault),
+}
+
+/// What the AMQP client reported.
+#[derive(Clone, Debug, Error)]
+#[error("{0}")]
+pub struct Fault(lapin::Error);
+
+impl BrokerError {
+    /// The whole chain in one line, for health reports and logs.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        reason(self)
+    }
+
+    /// A 404 with a name that says more than the broker's text.
+    pub(crate) fn or_absent(self, what: impl FnOnce() -> String) -> Self {
+        match self {
+            BrokerError::Operation(fault) if fault.is_not_found() => BrokerError::Absent(what()),
+            other => other,
+        }
+    }
+}
+
+impl Fault {
+    fn is_not_found(&self) -> bool {
+        match self.0.kind() {
+            ErrorKind::ProtocolError(error) => {
+                matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// An error and its sources in one line.
+pub(crate) fn reason(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}
+
+/// Where the broker is and who we are there. Holds no connection; cheap to clone.
+#[derive(Clone)]
+pub struct Broker(Arc<Inner>);
+
+struct Inner {
+    url: SecretString,
+    program: String,
+    host: String,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker")
+            .field("program", &self.0.program)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// Takes `amqp://user:password@host:port/vhost`, or `amqps://` for TLS against the public roots.
+    /// User, password and vhost are percent-encoded. `program` (`sandi-identity`) names the
+    /// connections in the broker's management page and the messages' `app_id`.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Url`] if the URL does not parse.
+    pub fn new(url: SecretString, program: &str) -> Result<Self, BrokerError> {
+        parse(url.expose_secret())?;
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        Ok(Self(Arc::new(Inner {
+            url,
+            program: program.to_owned(),
+            host,
+        })))
+    }
+
+    /// The name given to [`Broker::new`].
+    #[must_use]
+    pub fn program(&self) -> &str {
+        &self.0.program
+    }
+
+    /// Opens a connection named after the program, the purpose and the host.
+    pub(crate) async fn connect(&self, purpose: &str) -> Result<Link, BrokerError> {
+        let mut uri = parse(self.0.url.expose_secret())?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        let name = format!("{} {purpose} {}", self.0.program, self.0.host);
+        // Automatic recovery stays off: what was in flight when a connection broke must be said, not hidden.
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let socket = SocketSlot::default();
+        let slot = socket.clone();
+        let connecting = Connection::connector(
+            uri,
+            lapin::runtime::default_runtime()
+                .map_err(|error| BrokerError::Connect(Fault(error)))?,
+            async move |uri, runtime| {
+                let tls = OwnedTLSConfig::default();
+                let stream = uri.connect_with_config_async(tls.as_ref(), &runtime);
+                let stream = timeout(CONNECT_BOUND, stream)
+                    .await
+                    .map_err(std::io::Error::from)??;
+                let descriptor = match &stream {
+                    AsyncTcpStream::Plain(plain) => Some(plain.get_ref().as_fd()),
+                    AsyncTcpStream::Rustls(tls) => Some(tls.get_ref().0.get_ref().as_fd()),
+                    _ => None,
+                };
+                slot.keep(descriptor)?;
+                Ok(stream)
+            },
+            properties,
+        );
+        match timeout(CONNECT_BOUND, connecting).await {
+            Ok(Ok(connection)) => Ok(Link { connection, socket }),
+            Ok(Err(error)) => Err(BrokerError::Connect(Fault(error))),
+            Err(_) => {
+                socket.shut();
+                Err(BrokerError::TimedOut(CONNECT_BOUND))
+            }
+        }
+    }
+}
+
+/// An open connection.
+pub(crate) struct Link {
+    connection: Connection,
+    socket: SocketSlot,
+}
+
+impl Link {
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Says goodbye within 2 s, then cuts the line in any case.
+    pub(crate) async fn close(self) {
+        if self.connection.status().connected() {
+            let _ = timeout(CLOSE_BOUND, self.connection.close(200, "OK".into())).await;
+        }
+        self.socket.shut();
+    }
+}
+
+/// A second handle on the socket. The client's thread lives as long as its socket does, also when a
+/// peer accepts and then stays silent; shutting the socket is the only way to end it from outside.
+#[derive(Clone, Default)]
+struct SocketSlot(Arc<Mutex<Option<TcpStream>>>);
+
+impl SocketSlot {
+    fn keep(&self, socket: Option<BorrowedFd<'_>>) -> std::io::Result<()> {
+        let socket = socket.map(|fd| fd.try_clone_to_owned()).transpose()?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = socket.map(TcpStream::from);
+        Ok(())
+    }
+
+    fn shut(&self) {
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(socket) = socket {
+            // Already shut is as good.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+fn parse(url: &str) -> Result<AMQPUri, BrokerError> {
+    if !(url.starts_with("amqp://") || url.starts_with("amqps://")) {
+        return Err(BrokerError::Url("it must begin with amqp:// or amqps://"));
+    }
+    // The parser's own message repeats the URL.
+    let mut uri: AMQPUri = url.parse().map_err(|_| {
+        BrokerError::Url("it must have the form amqp://user:password@host:port/vhost")
+    })?;
+    if let Some(host) = ipv6_host(url) {
+        uri.authority.host = host.to_owned();
+    }
+    Ok(uri)
+}
+
+/// The host if it is an IPv6 literal in brackets, which the parser would silently replace by `localhost`.
+fn ipv6_host(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split(['/', '?']).next()?;
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    host.strip_prefix('[')?
+        .split_once(']')
+        .map(|(host, _)| host)
+}
+
+/// Runs one client operation within its bound.
+pub(crate) async fn within<T>(
+    operation: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, BrokerError> {
+    match timeout(OPERATION_BOUND, operation).await {
+        Ok(result) => result.map_err(|error| BrokerError::Operation(Fault(error))),
+        Err(_) => Err(BrokerError::TimedOut(OPERATION_BOUND)),
+    }
+}
+
+pub(crate) async fn channel(connection: &Connection) -> Result<Channel, BrokerError> {
+    within(connection.create_channel()).await
+}
+
+/// Closes a channel that is no longer needed; a failure only means that it is closed already.
+pub(crate) async fn close_channel(channel: &Channel) {
+    let _ = within(channel.close(200, "OK".into())).await;
+}
+
+/// The waits between attempts to connect: growing, capped, jittered, without an end.
+pub(crate) fn retry_waits() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(RETRY_WAITS.0)
+        .with_max_delay(RETRY_WAITS.1)
+        .with_factor(2.0)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

@@ -1,0 +1,311 @@
+//! Acknowledged consuming: a message leaves its queue when its handler has said what became of it.
+
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+
+use futures::{FutureExt, StreamExt};
+use lapin::{
+    Acker, Channel, Consumer,
+    message::Delivery as Received,
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions,
+        BasicQosOptions, BasicRejectOptions,
+    },
+    types::FieldTable,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    broker::{self, Broker, BrokerError, Link, reason},
+    headers::{TraceHeaders, count, field},
+    topology::{self, Side},
+};
+
+/// How often a binding is tried again whose other end is not there yet.
+const BIND_RETRY: Duration = Duration::from_secs(2);
+/// A connection that held so long starts the waits between attempts anew.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// A message in a handler's hands. Only the body and the routing key mean anything, and the body
+/// only as far as its seal goes.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The key it was published under.
+    pub routing_key: String,
+    /// What was published.
+    pub body: Vec<u8>,
+    /// Whether it was in a reader's hands before, as far as the broker knows.
+    pub redelivered: bool,
+    /// How often it came back to the queue (`x-delivery-count`); 0 the first time.
+    pub delivery_count: u32,
+    /// The AMQP property: for logs.
+    pub message_id: Option<String>,
+    /// The trace it was published in.
+    pub trace: TraceHeaders,
+}
+
+/// What is to become of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done with.
+    Ack,
+    /// Put aside for a person: rejected without requeue, so that the broker dead-letters it.
+    Park,
+    /// Back to the queue, at once: only for a program that is shutting down.
+    Requeue,
+}
+
+/// Consumes `queue` until `stop`, over a connection of its own, with up to `prefetch` handlers at once.
+///
+/// Connects again for as long as it takes whenever the connection, the channel or the queue is lost,
+/// and declares the topology of the side that reads `queue` each time. `state` is told of every
+/// change: `Ok` while everything stands, else what is wrong. What was being handled when a connection
+/// broke goes on, but comes again. A handler that panics parks its message.
+///
+/// On `stop` nothing new is taken; this returns when the running handlers are done and their
+/// verdicts are given. The caller bounds that by dropping the future.
+pub async fn consume<H, F>(
+    broker: Broker,
+    queue: &'static str,
+    prefetch: u16,
+    stop: CancellationToken,
+    state: impl Fn(Result<(), String>),
+    handler: H,
+) where
+    H: Fn(Delivery) -> F + Clone + Send + 'static,
+    F: Future<Output = Verdict> + Send + 'static,
+{
+    let mut work = Work {
+        prefetch,
+        stop,
+        state,
+        handler,
+        handlers: JoinSet::new(),
+    };
+    let mut waits = broker::retry_waits();
+    loop {
+        let since = Instant::now();
+        let attempt = Session::open(&broker, queue, prefetch);
+        let opened = tokio::select! {
+            opened = attempt => opened,
+            () = work.stop.cancelled() => break,
+        };
+        let cause = match opened {
+            Ok(mut session) => {
+                info!(queue, "consuming");
+                let lost = session.run(&mut work).await;
+                if lost.is_none() {
+                    session.cancel().await;
+                    work.finish().await;
+                }
+                session.link.close().await;
+                let Some(cause) = lost else { return };
+                cause
+            }
+            Err(error) => error.reason(),
+        };
+        warn!(queue, cause, "not consuming");
+        (work.state)(Err(cause));
+        if since.elapsed() > STEADY {
+            waits = broker::retry_waits();
+        }
+        tokio::select! {
+            () = sleep(waits.next().unwrap_or_default()) => {}
+            () = work.stop.cancelled() => break,
+        }
+    }
+    work.finish().await;
+}
+
+/// What outlives a connection.
+struct Work<S, H> {
+    prefetch: u16,
+    stop: CancellationToken,
+    state: S,
+    handler: H,
+    handlers: JoinSet<()>,
+}
+
+impl<S, H> Work<S, H> {
+    /// Handlers of a connection that broke count too: the bound is one of this program.
+    fn has_room(&self) -> bool {
+        self.handlers.len() < usize::from(self.prefetch.max(1))
+    }
+
+    async fn finish(&mut self) {
+        while self.handlers.join_next().await.is_some() {}
+    }
+}
+
+/// One connection's life.
+struct Session {
+    link: Link,
+    channel: Channel,
+    consumer: Consumer,
+    /// The side whose binding is still to be made.
+    unbound: Option<Side>,
+}
+
+impl Session {
+    async fn open(
+        broker: &Broker,
+        queue: &'static str,
+        prefetch: u16,
+    ) -> Result<Self, BrokerError> {
+        let link = broker.connect("consume").await?;
+        match subscribe(&link, queue, prefetch).await {
+            Ok((channel, consumer)) => Ok(Self {
+                link,
+                channel,
+                consumer,
+                unbound: Side::reading(queue),
+            }),
+            Err(error) => {
+                link.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Hands out deliveries until `stop` (`None`) or until something breaks, and says what.
+    async fn run<S, H, F>(&mut self, work: &mut Work<S, H>) -> Option<String>
+    where
+        S: Fn(Result<(), String>),
+        H: Fn(Delivery) -> F + Clone + Send + 'static,
+        F: Future<Output = Verdict> + Send + 'static,
+    {
+        let mut bind_again = interval(BIND_RETRY);
+        bind_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if self.unbound.is_none() {
+            (work.state)(Ok(()));
+        }
+        loop {
+            let room = work.has_room();
+            tokio::select! {
+                biased;
+                () = work.stop.cancelled() => return None,
+                _ = bind_again.tick(), if self.unbound.is_some() => match self.bind().await {
+                    Ok(()) => (work.state)(Ok(())),
+                    Err(error @ BrokerError::Absent(_)) => {
+                        warn!(cause = error.reason(), "nothing new can come yet");
+                        (work.state)(Err(error.reason()));
+                    }
+                    Err(error) => return Some(error.reason()),
+                },
+                Some(_) = work.handlers.join_next() => {}
+                received = self.consumer.next(), if room => match received {
+                    Some(Ok(received)) => {
+                        work.handlers.spawn(handle(work.handler.clone(), received));
+                    }
+                    Some(Err(error)) => return Some(reason(&error)),
+                    None => return Some("the broker cancelled the consumer: the queue was deleted or moved".to_owned()),
+                },
+            }
+        }
+    }
+
+    /// Binds the queue, if the other side is there; messages that are in it are handled meanwhile.
+    async fn bind(&mut self) -> Result<(), BrokerError> {
+        if let Some(side) = self.unbound {
+            topology::bind(self.link.connection(), side).await?;
+            self.unbound = None;
+        }
+        Ok(())
+    }
+
+    /// Takes nothing more; what was delivered and not handled yet goes back when the connection closes.
+    async fn cancel(&self) {
+        let cancelled = self
+            .channel
+            .basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
+        if let Err(error) = broker::within(cancelled).await {
+            debug!(cause = error.reason(), "the consumer was gone already");
+        }
+    }
+}
+
+async fn subscribe(
+    link: &Link,
+    queue: &'static str,
+    prefetch: u16,
+) -> Result<(Channel, Consumer), BrokerError> {
+    if let Some(side) = Side::reading(queue) {
+        topology::declare_own(link.connection(), side).await?;
+    }
+    let channel = broker::channel(link.connection()).await?;
+    broker::within(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+    let consuming = channel.basic_consume(
+        queue.into(),
+        "".into(),
+        BasicConsumeOptions::default(),
+        FieldTable::default(),
+    );
+    let consumer = broker::within(consuming)
+        .await
+        .map_err(|error| error.or_absent(|| format!("queue {queue}")))?;
+    Ok((channel, consumer))
+}
+
+async fn handle<H, F>(handler: H, received: Received)
+where
+    H: Fn(Delivery) -> F,
+    F: Future<Output = Verdict>,
+{
+    let acker = received.acker.clone();
+    let delivery = delivery(received);
+    let message_id = delivery.message_id.clone();
+    // Both making the future and running it may panic.
+    let handled = AssertUnwindSafe(async move { handler(delivery).await })
+        .catch_unwind()
+        .await;
+    let verdict = handled.unwrap_or_else(|_| {
+        error!(message_id, "a handler panicked: its message is parked");
+        Verdict::Park
+    });
+    give(&acker, verdict).await;
+}
+
+async fn give(acker: &Acker, verdict: Verdict) {
+    let given = match verdict {
+        Verdict::Ack => acker.ack(BasicAckOptions::default()).await,
+        Verdict::Park => acker.reject(BasicRejectOptions { requeue: false }).await,
+        Verdict::Requeue => {
+            acker
+                .nack(BasicNackOptions {
+                    requeue: true,
+                    multiple: false,
+                })
+                .await
+        }
+    };
+    match given {
+        Ok(true) => {}
+        Ok(false) => debug!(?verdict, "the connection was gone: the message comes again"),
+        Err(error) => debug!(
+            ?verdict,
+            cause = reason(&error),
+            "the connection was lost: the message comes again"
+        ),
+    }
+}
+
+fn delivery(received: Received) -> Delivery {
+    let headers = received.properties.headers().as_ref();
+    let delivery_count = headers.and_then(|headers| count(field(headers, "x-delivery-count")?));
+    Delivery {
+        routing_key: received.routing_key.to_string(),
+        redelivered: received.redelivered,
+        delivery_count: delivery_count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+        message_id: received
+            .properties
+            .message_id()
+            .as_ref()
+            .map(ToString::to_string),
+        trace: TraceHeaders::from_table(headers),
+        body: received.data,
+    }
+}
