@@ -21,6 +21,10 @@ use serde::de::DeserializeOwned;
 
 pub use error::ConfigError;
 use layers::Layers;
+
+pub use crate::duration::{self, durations};
+pub use crate::secret::{read_secret, url_from};
+pub use crate::settings::{AdminSettings, LogFormat, LogSettings, TelemetrySettings};
 pub use layers::Origin;
 
 /// Where settings are read from, weakest first.
