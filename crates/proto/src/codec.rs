@@ -49,22 +49,15 @@ impl<U: Message + Default> Decoder for BodyDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        U::decode(buf)
-            .map(Some)
-            .map_err(|error| undecodable(&error))
+        U::decode(buf).map(Some).map_err(|error| undecodable(&error))
     }
 }
 
 fn undecodable(error: &prost::DecodeError) -> Status {
     let text = error.to_string();
-    let mut details =
-        ErrorDetails::with_error_info("FIELD_INVALID", "sandi.identity", HashMap::new());
+    let mut details = ErrorDetails::with_error_info("FIELD_INVALID", "sandi.identity", HashMap::new());
     details.add_bad_request_violation(field_of(&text), "cannot be decoded");
-    Status::with_error_details(
-        Code::InvalidArgument,
-        "the request body cannot be decoded",
-        details,
-    )
+    Status::with_error_details(Code::InvalidArgument, "the request body cannot be decoded", details)
 }
 
 /// The path in prost's message "… Protobuf message: Outer.a: Inner.b: what", or `body`.
@@ -75,11 +68,7 @@ fn field_of(text: &str) -> String {
         .filter(|(message, field)| is_name(message) && is_name(field))
         .map(|(_, field)| field)
         .collect();
-    if path.is_empty() {
-        "body".into()
-    } else {
-        path.join(".")
-    }
+    if path.is_empty() { "body".into() } else { path.join(".") }
 }
 
 fn is_name(text: &str) -> bool {
@@ -92,12 +81,8 @@ mod tests {
 
     #[test]
     fn the_field_is_read_out_of_the_decode_error() {
-        let nested =
-            "failed to decode Protobuf message: A.requester: Requester.ip: invalid string value";
+        let nested = "failed to decode Protobuf message: A.requester: Requester.ip: invalid string value";
         assert_eq!(field_of(nested), "requester.ip");
-        assert_eq!(
-            field_of("failed to decode Protobuf message: buffer underflow"),
-            "body"
-        );
+        assert_eq!(field_of("failed to decode Protobuf message: buffer underflow"), "body");
     }
 }

@@ -1,12 +1,24 @@
-//! The contract, generated from `proto/` at build time, and the codec it travels with.
+//! The contract in Rust, generated from `proto/` at build time, and the codec it travels with.
+//!
+//! - [`identity::v1`]: the calls, their messages, and the reasons of errors
+//! - [`identity::events::v1`]: what the identity service tells the mailer and the CRM
+//! - [`mailer::events::v1`]: what the mailer tells the identity service
+//! - [`FILE_DESCRIPTOR_SET`]: all of it with comments, for server reflection
+//!
+//! What each element means stands in the proto files, and so in the documentation of the generated
+//! code. Fields that the contract marks `debug_redact` (passwords, tokens, links, addresses,
+//! usernames) are left out of `Debug`.
 
-#![expect(missing_docs, reason = "the comments stand in the proto files")]
+#![expect(
+    clippy::doc_lazy_continuation,
+    reason = "generated from the comments of the proto files, whose lists lose their indent"
+)]
 
 pub mod codec;
 
 /// `sandi.identity`.
 pub mod identity {
-    /// The calls and their messages.
+    /// The calls, their messages, and the reasons of errors.
     pub mod v1 {
         tonic::include_proto!("sandi.identity.v1");
     }
@@ -32,3 +44,6 @@ pub mod mailer {
 
 /// The descriptors of every file, with imports and comments, for server reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+#[cfg(test)]
+mod tests;
