@@ -111,9 +111,7 @@ struct Inner {
 
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broker")
-            .field("program", &self.0.program)
-            .finish_non_exhaustive()
+        f.debug_struct("Broker").field("program", &self.0.program).finish_non_exhaustive()
     }
 }
 
@@ -127,15 +125,8 @@ impl Broker {
     /// [`BrokerError::Url`] if the URL does not parse.
     pub fn new(url: SecretString, program: &str) -> Result<Self, BrokerError> {
         parse(url.expose_secret())?;
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
-        Ok(Self(Arc::new(Inner {
-            url,
-            program: program.to_owned(),
-            host,
-        })))
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Ok(Self(Arc::new(Inner { url, program: program.to_owned(), host })))
     }
 
     /// The name given to [`Broker::new`].
@@ -155,14 +146,11 @@ impl Broker {
         let slot = socket.clone();
         let connecting = Connection::connector(
             uri,
-            lapin::runtime::default_runtime()
-                .map_err(|error| BrokerError::Connect(Fault(error)))?,
+            lapin::runtime::default_runtime().map_err(|error| BrokerError::Connect(Fault(error)))?,
             async move |uri, runtime| {
                 let tls = OwnedTLSConfig::default();
                 let stream = uri.connect_with_config_async(tls.as_ref(), &runtime);
-                let stream = timeout(CONNECT_BOUND, stream)
-                    .await
-                    .map_err(std::io::Error::from)??;
+                let stream = timeout(CONNECT_BOUND, stream).await.map_err(std::io::Error::from)??;
                 let descriptor = match &stream {
                     AsyncTcpStream::Plain(plain) => Some(plain.get_ref().as_fd()),
                     AsyncTcpStream::Rustls(tls) => Some(tls.get_ref().0.get_ref().as_fd()),
@@ -230,9 +218,8 @@ fn parse(url: &str) -> Result<AMQPUri, BrokerError> {
         return Err(BrokerError::Url("it must begin with amqp:// or amqps://"));
     }
     // The parser's own message repeats the URL.
-    let mut uri: AMQPUri = url.parse().map_err(|_| {
-        BrokerError::Url("it must have the form amqp://user:password@host:port/vhost")
-    })?;
+    let mut uri: AMQPUri =
+        url.parse().map_err(|_| BrokerError::Url("it must have the form amqp://user:password@host:port/vhost"))?;
     if let Some(host) = ipv6_host(url) {
         uri.authority.host = host.to_owned();
     }
@@ -242,18 +229,12 @@ fn parse(url: &str) -> Result<AMQPUri, BrokerError> {
 /// The host if it is an IPv6 literal in brackets, which the parser would silently replace by `localhost`.
 fn ipv6_host(url: &str) -> Option<&str> {
     let authority = url.split_once("://")?.1.split(['/', '?']).next()?;
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    host.strip_prefix('[')?
-        .split_once(']')
-        .map(|(host, _)| host)
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    host.strip_prefix('[')?.split_once(']').map(|(host, _)| host)
 }
 
 /// Runs one client operation within its bound.
-pub(crate) async fn within<T>(
-    operation: impl Future<Output = lapin::Result<T>>,
-) -> Result<T, BrokerError> {
+pub(crate) async fn within<T>(operation: impl Future<Output = lapin::Result<T>>) -> Result<T, BrokerError> {
     match timeout(OPERATION_BOUND, operation).await {
         Ok(result) => result.map_err(|error| BrokerError::Operation(Fault(error))),
         Err(_) => Err(BrokerError::TimedOut(OPERATION_BOUND)),
@@ -278,4 +259,40 @@ pub(crate) fn retry_waits() -> ExponentialBackoff {
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unusable_url_is_refused_without_being_shown() {
+        for url in ["", "localhost", "http://user:secret@host/", "amqp://user:secret@host:port/"] {
+            let refused = Broker::new(url.into(), "sandi-test").expect_err(url);
+            assert!(matches!(refused, BrokerError::Url(_)), "{url}");
+            assert!(!refused.to_string().contains("secret"), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_broker_does_not_show_its_url() {
+        let broker = Broker::new("amqp://user:secret@host/vhost".into(), "sandi-test").expect("a broker");
+        assert!(!format!("{broker:?}").contains("secret"));
+    }
+
+    #[test]
+    fn url_parts_are_percent_decoded() {
+        let uri = parse("amqps://us%40er:p%2Fw@broker.example:5999/a%2Fb").expect("parses");
+        assert_eq!((uri.authority.userinfo.username, uri.authority.userinfo.password), ("us@er".into(), "p/w".into()));
+        assert_eq!(
+            (uri.authority.host.as_str(), uri.authority.port, uri.vhost.as_str()),
+            ("broker.example", 5999, "a/b")
+        );
+    }
+
+    #[test]
+    fn an_ipv6_host_is_not_taken_for_localhost() {
+        assert_eq!(parse("amqp://user:pass@[::1]:5672/sandi").expect("parses").authority.host, "::1");
+        assert_eq!(parse("amqp://127.0.0.1:5672").expect("parses").authority.host, "127.0.0.1");
+    }
 }

@@ -62,26 +62,16 @@ impl Ledger {
         // A confirmation without a return proves that everything returned before it was handed out.
         let drained = batch.iter().any(|confirmed| confirmed.returned.is_none());
         let mut fates = Vec::with_capacity(batch.len());
-        for Unsure {
-            confirmed,
-            seasoned,
-        } in std::mem::take(&mut self.unsure)
-        {
+        for Unsure { confirmed, seasoned } in std::mem::take(&mut self.unsure) {
             match self.judge(&confirmed, idle || (seasoned && drained)) {
                 Some(fate) => fates.push((confirmed.number, fate)),
-                None => self.unsure.push(Unsure {
-                    confirmed,
-                    seasoned: true,
-                }),
+                None => self.unsure.push(Unsure { confirmed, seasoned: true }),
             }
         }
         for confirmed in batch {
             match self.judge(&confirmed, idle || confirmed.returned.is_none()) {
                 Some(fate) => fates.push((confirmed.number, fate)),
-                None => self.unsure.push(Unsure {
-                    confirmed,
-                    seasoned: false,
-                }),
+                None => self.unsure.push(Unsure { confirmed, seasoned: false }),
             }
         }
         fates
@@ -115,12 +105,7 @@ mod tests {
 
     fn acked(number: u64, returned: Option<u64>) -> Confirmed {
         let message_id = number.to_string();
-        Confirmed {
-            number,
-            message_id,
-            acked: true,
-            returned: returned.map(|number| number.to_string()),
-        }
+        Confirmed { number, message_id, acked: true, returned: returned.map(|number| number.to_string()) }
     }
 
     fn settle(ledger: &mut Ledger, batch: Vec<Confirmed>, idle: bool) -> Vec<(u64, Fate)> {
@@ -130,11 +115,7 @@ mod tests {
 
     #[test]
     fn an_acknowledged_publish_is_delivered() {
-        let fates = settle(
-            &mut Ledger::default(),
-            vec![acked(1, None), acked(2, None)],
-            false,
-        );
+        let fates = settle(&mut Ledger::default(), vec![acked(1, None), acked(2, None)], false);
         assert_eq!(fates, [(1, Fate::Delivered), (2, Fate::Delivered)]);
     }
 
@@ -146,29 +127,15 @@ mod tests {
 
     #[test]
     fn a_refused_publish_is_refused() {
-        let refused = Confirmed {
-            acked: false,
-            ..acked(1, None)
-        };
-        assert_eq!(
-            settle(&mut Ledger::default(), vec![refused], false),
-            [(1, Fate::Refused)]
-        );
+        let refused = Confirmed { acked: false, ..acked(1, None) };
+        assert_eq!(settle(&mut Ledger::default(), vec![refused], false), [(1, Fate::Refused)]);
     }
 
     #[test]
     fn a_return_counts_for_its_own_publish_in_the_same_batch() {
-        let fates = settle(
-            &mut Ledger::default(),
-            vec![acked(1, Some(2)), acked(2, None)],
-            false,
-        );
+        let fates = settle(&mut Ledger::default(), vec![acked(1, Some(2)), acked(2, None)], false);
         assert_eq!(fates, [(2, Fate::Unroutable)]);
-        let fates = settle(
-            &mut Ledger::default(),
-            vec![acked(1, Some(2)), acked(2, None)],
-            true,
-        );
+        let fates = settle(&mut Ledger::default(), vec![acked(1, Some(2)), acked(2, None)], true);
         assert_eq!(fates, [(1, Fate::Delivered), (2, Fate::Unroutable)]);
     }
 
@@ -177,10 +144,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let batch = vec![acked(2, None)];
         let later = acked(1, Some(2));
-        batch
-            .iter()
-            .chain([&later])
-            .for_each(|confirmed| ledger.note(confirmed));
+        batch.iter().chain([&later]).for_each(|confirmed| ledger.note(confirmed));
         assert_eq!(ledger.settle(batch, false), [(2, Fate::Unroutable)]);
     }
 
@@ -196,22 +160,13 @@ mod tests {
     fn a_publish_confirmed_with_anothers_return_is_delivered_once_no_return_is_left() {
         let mut ledger = Ledger::default();
         assert_eq!(settle(&mut ledger, vec![acked(1, Some(2))], false), []);
-        assert_eq!(
-            settle(&mut ledger, vec![acked(2, None)], false),
-            [(2, Fate::Unroutable)]
-        );
-        assert_eq!(
-            settle(&mut ledger, vec![acked(3, None)], false),
-            [(1, Fate::Delivered), (3, Fate::Delivered)]
-        );
+        assert_eq!(settle(&mut ledger, vec![acked(2, None)], false), [(2, Fate::Unroutable)]);
+        assert_eq!(settle(&mut ledger, vec![acked(3, None)], false), [(1, Fate::Delivered), (3, Fate::Delivered)]);
     }
 
     #[test]
     fn each_of_two_equal_publishes_takes_one_return() {
-        let again = Confirmed {
-            number: 2,
-            ..acked(1, Some(1))
-        };
+        let again = Confirmed { number: 2, ..acked(1, Some(1)) };
         let mut ledger = Ledger::default();
         let fates = settle(&mut ledger, vec![acked(1, Some(1)), again], false);
         assert_eq!(fates, [(1, Fate::Unroutable), (2, Fate::Unroutable)]);

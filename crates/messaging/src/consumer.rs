@@ -7,8 +7,7 @@ use lapin::{
     Acker, Channel, Consumer,
     message::Delivery as Received,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions,
-        BasicQosOptions, BasicRejectOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions,
     },
     types::FieldTable,
 };
@@ -79,13 +78,7 @@ pub async fn consume<H, F>(
     H: Fn(Delivery) -> F + Clone + Send + 'static,
     F: Future<Output = Verdict> + Send + 'static,
 {
-    let mut work = Work {
-        prefetch,
-        stop,
-        state,
-        handler,
-        handlers: JoinSet::new(),
-    };
+    let mut work = Work { prefetch, stop, state, handler, handlers: JoinSet::new() };
     let mut waits = broker::retry_waits();
     loop {
         let since = Instant::now();
@@ -151,19 +144,10 @@ struct Session {
 }
 
 impl Session {
-    async fn open(
-        broker: &Broker,
-        queue: &'static str,
-        prefetch: u16,
-    ) -> Result<Self, BrokerError> {
+    async fn open(broker: &Broker, queue: &'static str, prefetch: u16) -> Result<Self, BrokerError> {
         let link = broker.connect("consume").await?;
         match subscribe(&link, queue, prefetch).await {
-            Ok((channel, consumer)) => Ok(Self {
-                link,
-                channel,
-                consumer,
-                unbound: Side::reading(queue),
-            }),
+            Ok((channel, consumer)) => Ok(Self { link, channel, consumer, unbound: Side::reading(queue) }),
             Err(error) => {
                 link.close().await;
                 Err(error)
@@ -219,34 +203,22 @@ impl Session {
 
     /// Takes nothing more; what was delivered and not handled yet goes back when the connection closes.
     async fn cancel(&self) {
-        let cancelled = self
-            .channel
-            .basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
+        let cancelled = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
         if let Err(error) = broker::within(cancelled).await {
             debug!(cause = error.reason(), "the consumer was gone already");
         }
     }
 }
 
-async fn subscribe(
-    link: &Link,
-    queue: &'static str,
-    prefetch: u16,
-) -> Result<(Channel, Consumer), BrokerError> {
+async fn subscribe(link: &Link, queue: &'static str, prefetch: u16) -> Result<(Channel, Consumer), BrokerError> {
     if let Some(side) = Side::reading(queue) {
         topology::declare_own(link.connection(), side).await?;
     }
     let channel = broker::channel(link.connection()).await?;
     broker::within(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-    let consuming = channel.basic_consume(
-        queue.into(),
-        "".into(),
-        BasicConsumeOptions::default(),
-        FieldTable::default(),
-    );
-    let consumer = broker::within(consuming)
-        .await
-        .map_err(|error| error.or_absent(|| format!("queue {queue}")))?;
+    let consuming =
+        channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default());
+    let consumer = broker::within(consuming).await.map_err(|error| error.or_absent(|| format!("queue {queue}")))?;
     Ok((channel, consumer))
 }
 
@@ -259,9 +231,7 @@ where
     let delivery = delivery(received);
     let message_id = delivery.message_id.clone();
     // Both making the future and running it may panic.
-    let handled = AssertUnwindSafe(async move { handler(delivery).await })
-        .catch_unwind()
-        .await;
+    let handled = AssertUnwindSafe(async move { handler(delivery).await }).catch_unwind().await;
     let verdict = handled.unwrap_or_else(|_| {
         error!(message_id, "a handler panicked: its message is parked");
         Verdict::Park
@@ -273,23 +243,12 @@ async fn give(acker: &Acker, verdict: Verdict) {
     let given = match verdict {
         Verdict::Ack => acker.ack(BasicAckOptions::default()).await,
         Verdict::Park => acker.reject(BasicRejectOptions { requeue: false }).await,
-        Verdict::Requeue => {
-            acker
-                .nack(BasicNackOptions {
-                    requeue: true,
-                    multiple: false,
-                })
-                .await
-        }
+        Verdict::Requeue => acker.nack(BasicNackOptions { requeue: true, multiple: false }).await,
     };
     match given {
         Ok(true) => {}
         Ok(false) => debug!(?verdict, "the connection was gone: the message comes again"),
-        Err(error) => debug!(
-            ?verdict,
-            cause = reason(&error),
-            "the connection was lost: the message comes again"
-        ),
+        Err(error) => debug!(?verdict, cause = reason(&error), "the connection was lost: the message comes again"),
     }
 }
 
@@ -300,11 +259,7 @@ fn delivery(received: Received) -> Delivery {
         routing_key: received.routing_key.to_string(),
         redelivered: received.redelivered,
         delivery_count: delivery_count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
-        message_id: received
-            .properties
-            .message_id()
-            .as_ref()
-            .map(ToString::to_string),
+        message_id: received.properties.message_id().as_ref().map(ToString::to_string),
         trace: TraceHeaders::from_table(headers),
         body: received.data,
     }

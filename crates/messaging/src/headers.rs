@@ -15,10 +15,7 @@ impl TraceHeaders {
     /// As long strings: other clients read them as text.
     pub(crate) fn to_table(&self) -> FieldTable {
         let mut table = FieldTable::default();
-        for (name, value) in [
-            ("traceparent", &self.traceparent),
-            ("tracestate", &self.tracestate),
-        ] {
+        for (name, value) in [("traceparent", &self.traceparent), ("tracestate", &self.tracestate)] {
             if let Some(value) = value {
                 table.insert(name.into(), AMQPValue::LongString(value.as_str().into()));
             }
@@ -28,10 +25,7 @@ impl TraceHeaders {
 
     pub(crate) fn from_table(table: Option<&FieldTable>) -> Self {
         let read = |name| table.and_then(|table| text(field(table, name)?));
-        Self {
-            traceparent: read("traceparent"),
-            tracestate: read("tracestate"),
-        }
+        Self { traceparent: read("traceparent"), tracestate: read("tracestate") }
     }
 }
 
@@ -78,14 +72,8 @@ mod tests {
     fn headers_of_another_type_are_ignored() {
         let mut table = FieldTable::default();
         table.insert("traceparent".into(), AMQPValue::LongInt(1));
-        table.insert(
-            "tracestate".into(),
-            AMQPValue::LongString(vec![0xff_u8].into()),
-        );
-        assert_eq!(
-            TraceHeaders::from_table(Some(&table)),
-            TraceHeaders::default()
-        );
+        table.insert("tracestate".into(), AMQPValue::LongString(vec![0xff_u8].into()));
+        assert_eq!(TraceHeaders::from_table(Some(&table)), TraceHeaders::default());
         assert_eq!(TraceHeaders::from_table(None), TraceHeaders::default());
     }
 }

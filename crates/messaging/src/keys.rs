@@ -64,12 +64,7 @@ pub struct KeyId(String);
 impl KeyId {
     fn of(public: &PublicKey) -> Self {
         let digest = Sha256::digest(public.to_bytes());
-        Self(
-            digest[..8]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        Self(digest[..8].iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// The 16 digits.
@@ -135,11 +130,7 @@ pub enum KeysError {
 /// # Errors
 ///
 /// [`KeysError::Exists`] rather than overwriting; [`KeysError::File`] if it cannot be written.
-pub fn generate(
-    directory: &Path,
-    role: Role,
-    random: &dyn Fn(&mut [u8]),
-) -> Result<KeyId, KeysError> {
+pub fn generate(directory: &Path, role: Role, random: &dyn Fn(&mut [u8])) -> Result<KeyId, KeysError> {
     let mut seed = Zeroizing::new([0_u8; KEY_BYTES]);
     random(seed.as_mut_slice());
     let (private, public) = Kem::derive_keypair(seed.as_slice());
@@ -167,21 +158,14 @@ fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), KeysError> {
 }
 
 fn write_and_link(draft: &Path, path: &Path, mode: u32, line: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(draft)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(draft)?;
     file.write_all(line)?;
     file.sync_all()?;
     fs::hard_link(draft, path)
 }
 
 fn file_error(path: &Path, source: io::Error) -> KeysError {
-    KeysError::File {
-        path: path.to_owned(),
-        source,
-    }
+    KeysError::File { path: path.to_owned(), source }
 }
 
 pub(crate) struct OwnKey {
@@ -207,10 +191,7 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let own = self.own.iter().map(|key| &key.id).collect::<Vec<_>>();
         let peers = self.peers.iter().map(|key| &key.id).collect::<Vec<_>>();
-        f.debug_struct("Keys")
-            .field("own", &own)
-            .field("peers", &peers)
-            .finish()
+        f.debug_struct("Keys").field("own", &own).field("peers", &peers).finish()
     }
 }
 
@@ -221,21 +202,12 @@ impl Keys {
     ///
     /// Says which file is missing and how to get it, or which one is not what its name says.
     pub fn load(directory: &Path, own: Role) -> Result<Keys, KeysError> {
-        let keys = Keys {
-            own: read_own(directory, own)?,
-            peers: read_peers(directory, own.other())?,
-        };
+        let keys = Keys { own: read_own(directory, own)?, peers: read_peers(directory, own.other())? };
         if keys.own.is_empty() {
-            return Err(KeysError::NoPrivateKey {
-                role: own,
-                directory: directory.to_owned(),
-            });
+            return Err(KeysError::NoPrivateKey { role: own, directory: directory.to_owned() });
         }
         if keys.peers.is_empty() {
-            return Err(KeysError::NoPublicKey {
-                role: own.other(),
-                directory: directory.to_owned(),
-            });
+            return Err(KeysError::NoPublicKey { role: own.other(), directory: directory.to_owned() });
         }
         Ok(keys)
     }
@@ -267,15 +239,10 @@ fn read_own(directory: &Path, role: Role) -> Result<Vec<OwnKey>, KeysError> {
     let mut keys = Vec::new();
     for found in list(directory, role, "key")? {
         let bytes = read_key(&found.path)?;
-        let private = PrivateKey::from_bytes(bytes.as_slice())
-            .map_err(|_| KeysError::Malformed(found.path.clone()))?;
+        let private = PrivateKey::from_bytes(bytes.as_slice()).map_err(|_| KeysError::Malformed(found.path.clone()))?;
         let public = Kem::sk_to_pk(&private);
         let id = found.check(&public)?;
-        keys.push(OwnKey {
-            id,
-            private,
-            public,
-        });
+        keys.push(OwnKey { id, private, public });
     }
     Ok(keys)
 }
@@ -284,8 +251,7 @@ fn read_peers(directory: &Path, role: Role) -> Result<Vec<PeerKey>, KeysError> {
     let mut keys = Vec::new();
     for found in list(directory, role, "pub")? {
         let bytes = read_key(&found.path)?;
-        let public = PublicKey::from_bytes(bytes.as_slice())
-            .map_err(|_| KeysError::Malformed(found.path.clone()))?;
+        let public = PublicKey::from_bytes(bytes.as_slice()).map_err(|_| KeysError::Malformed(found.path.clone()))?;
         let id = found.check(&public)?;
         keys.push(PeerKey { id, public });
     }
@@ -302,14 +268,7 @@ impl Found {
     /// The fingerprint in the name is what people go by, so it has to be right.
     fn check(&self, public: &PublicKey) -> Result<KeyId, KeysError> {
         let found = KeyId::of(public);
-        if found.as_str() == self.id {
-            Ok(found)
-        } else {
-            Err(KeysError::WrongName {
-                path: self.path.clone(),
-                found,
-            })
-        }
+        if found.as_str() == self.id { Ok(found) } else { Err(KeysError::WrongName { path: self.path.clone(), found }) }
     }
 }
 
@@ -317,13 +276,8 @@ impl Found {
 fn list(directory: &Path, role: Role, extension: &str) -> Result<Vec<Found>, KeysError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(|source| file_error(directory, source))? {
-        let path = entry
-            .map_err(|source| file_error(directory, source))?
-            .path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+        let path = entry.map_err(|source| file_error(directory, source))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let id = name
             .strip_prefix(role.prefix())
             .and_then(|rest| rest.strip_prefix('-'))
@@ -333,9 +287,8 @@ fn list(directory: &Path, role: Role, extension: &str) -> Result<Vec<Found>, Key
             continue;
         };
         // Follows links: mounted secrets are links to the real files.
-        let modified = fs::metadata(&path)
-            .and_then(|metadata| metadata.modified())
-            .map_err(|source| file_error(&path, source))?;
+        let modified =
+            fs::metadata(&path).and_then(|metadata| metadata.modified()).map_err(|source| file_error(&path, source))?;
         found.push(Found { modified, path, id });
     }
     found.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
@@ -344,13 +297,172 @@ fn list(directory: &Path, role: Role, extension: &str) -> Result<Vec<Found>, Key
 
 fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeysError> {
     let line = Zeroizing::new(fs::read(path).map_err(|source| file_error(path, source))?);
-    let bytes = STANDARD
-        .decode(line.trim_ascii())
-        .map_err(|_| KeysError::Malformed(path.to_owned()))?;
+    let bytes = STANDARD.decode(line.trim_ascii()).map_err(|_| KeysError::Malformed(path.to_owned()))?;
     let bytes = Zeroizing::new(bytes);
-    if bytes.len() == KEY_BYTES {
-        Ok(bytes)
-    } else {
-        Err(KeysError::Malformed(path.to_owned()))
+    if bytes.len() == KEY_BYTES { Ok(bytes) } else { Err(KeysError::Malformed(path.to_owned())) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::{cell::Cell, os::unix::fs::PermissionsExt, time::Duration};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// The key directories of both sides, as they would be deployed.
+    pub(crate) struct Pair {
+        identity: TempDir,
+        mailer: TempDir,
+        /// Makes each further key newer than the ones before.
+        age: Cell<u64>,
+    }
+
+    impl Pair {
+        pub(crate) fn new() -> Self {
+            Self::seeded(1)
+        }
+
+        pub(crate) fn seeded(seed: u8) -> Self {
+            let directory = || tempfile::tempdir().expect("a directory");
+            let pair = Self { identity: directory(), mailer: directory(), age: Cell::new(0) };
+            pair.add_key(Role::Identity, seed);
+            pair.add_key(Role::Mailer, seed + 1);
+            pair
+        }
+
+        pub(crate) fn identity(&self) -> Keys {
+            Keys::load(self.identity.path(), Role::Identity).expect("keys")
+        }
+
+        pub(crate) fn mailer(&self) -> Keys {
+            Keys::load(self.mailer.path(), Role::Mailer).expect("keys")
+        }
+
+        /// Makes a pair for `role` and gives the other side the public half.
+        pub(crate) fn add_key(&self, role: Role, seed: u8) -> KeyId {
+            let id = generate(self.of(role), role, &|bytes| bytes.fill(seed)).expect("a pair");
+            let public = self.of(role).join(format!("{role}-{id}.pub"));
+            let copy = self.of(role.other()).join(format!("{role}-{id}.pub"));
+            fs::copy(public, &copy).expect("copies");
+            for path in [copy, self.of(role).join(format!("{role}-{id}.key"))] {
+                self.make_newest(&path);
+            }
+            id
+        }
+
+        /// Lets our identity side know the `role` of another pair instead of its own.
+        pub(crate) fn take_public_keys(&self, other: &Pair, role: Role) {
+            for found in list(self.identity.path(), role, "pub").expect("lists") {
+                fs::remove_file(found.path).expect("removes");
+            }
+            for found in list(other.of(role), role, "pub").expect("lists") {
+                let name = found.path.file_name().expect("a name");
+                fs::copy(&found.path, self.identity.path().join(name)).expect("copies");
+            }
+        }
+
+        pub(crate) fn put_public_key(&self, role: Role, bytes: [u8; KEY_BYTES]) {
+            let id = KeyId::of(&PublicKey::from_bytes(&bytes).expect("32 bytes"));
+            let path = self.of(role.other()).join(format!("{role}-{id}.pub"));
+            fs::write(&path, STANDARD.encode(bytes)).expect("writes");
+            self.make_newest(&path);
+        }
+
+        fn of(&self, role: Role) -> &Path {
+            match role {
+                Role::Identity => self.identity.path(),
+                Role::Mailer => self.mailer.path(),
+            }
+        }
+
+        fn make_newest(&self, path: &Path) {
+            self.age.set(self.age.get() + 1);
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(self.age.get());
+            let file = fs::OpenOptions::new().write(true).open(path).expect("opens");
+            file.set_modified(time).expect("sets the time");
+        }
+    }
+
+    fn make(directory: &Path, role: Role) -> Result<KeyId, KeysError> {
+        generate(directory, role, &|bytes| bytes.fill(7))
+    }
+
+    #[test]
+    fn a_key_is_named_after_its_fingerprint_and_readable_by_its_owner_only() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let id = make(directory.path(), Role::Mailer).expect("a pair");
+        assert_eq!(id.as_str().len(), 16);
+        let mut names = fs::read_dir(directory.path())
+            .expect("lists")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+            .collect::<Vec<_>>();
+        names.sort();
+        assert_eq!(names, [format!("mailer-{id}.key"), format!("mailer-{id}.pub")]);
+        let private = directory.path().join(format!("mailer-{id}.key"));
+        assert_eq!(fs::metadata(&private).expect("metadata").permissions().mode() & 0o777, 0o600);
+        let line = fs::read_to_string(private).expect("text");
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_key_is_never_overwritten() {
+        let directory = tempfile::tempdir().expect("a directory");
+        make(directory.path(), Role::Identity).expect("a pair");
+        let refused = make(directory.path(), Role::Identity);
+        assert!(matches!(refused, Err(KeysError::Exists(_))));
+    }
+
+    #[test]
+    fn the_newest_key_seals() {
+        let pair = Pair::new();
+        let newer = pair.add_key(Role::Identity, 30);
+        assert_eq!(pair.identity().sealing_id(), &newer);
+        let newest = pair.add_key(Role::Mailer, 31);
+        assert_eq!(pair.identity().sealing_to().id, newest);
+    }
+
+    #[test]
+    fn a_missing_key_says_how_to_get_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let missing = Keys::load(directory.path(), Role::Mailer).expect_err("no keys");
+        assert!(matches!(missing, KeysError::NoPrivateKey { role: Role::Mailer, .. }));
+        assert!(missing.to_string().contains("`identity keys generate --role mailer`"));
+
+        make(directory.path(), Role::Mailer).expect("a pair");
+        let missing = Keys::load(directory.path(), Role::Mailer).expect_err("no public key");
+        assert!(matches!(missing, KeysError::NoPublicKey { role: Role::Identity, .. }));
+        assert!(missing.to_string().contains("`identity keys generate --role identity`"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_is_named_and_not_shown() {
+        let pair = Pair::new();
+        let path = pair.identity.path().join("identity-0000000000000000.key");
+        for content in ["", "c2hvcnQ=", "no base64 ~"] {
+            fs::write(&path, content).expect("writes");
+            let refused = Keys::load(pair.identity.path(), Role::Identity).expect_err("malformed");
+            assert!(matches!(&refused, KeysError::Malformed(named) if *named == path));
+            assert!(content.is_empty() || !refused.to_string().contains(content));
+        }
+    }
+
+    #[test]
+    fn a_key_under_another_name_is_refused() {
+        let pair = Pair::new();
+        let id = pair.identity().sealing_id().clone();
+        let name = |id: &str| pair.identity.path().join(format!("identity-{id}.key"));
+        fs::rename(name(id.as_str()), name("0000000000000000")).expect("renames");
+        let refused = Keys::load(pair.identity.path(), Role::Identity).expect_err("a wrong name");
+        assert!(matches!(refused, KeysError::WrongName { found, .. } if found == id));
+    }
+
+    #[test]
+    fn keys_do_not_show_themselves() {
+        let pair = Pair::new();
+        let keys = pair.identity();
+        let shown = format!("{keys:?}");
+        let secret = STANDARD.encode(keys.sealing().private.to_bytes());
+        assert!(shown.contains(keys.sealing_id().as_str()) && !shown.contains(&secret));
     }
 }

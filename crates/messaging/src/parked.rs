@@ -38,17 +38,11 @@ pub async fn peek(broker: &Broker, queue: &str, limit: usize) -> Result<Vec<Park
     result
 }
 
-async fn get(
-    connection: &lapin::Connection,
-    queue: &str,
-    limit: usize,
-) -> Result<Vec<Parked>, BrokerError> {
+async fn get(connection: &lapin::Connection, queue: &str, limit: usize) -> Result<Vec<Parked>, BrokerError> {
     let channel = broker::channel(connection).await?;
     let mut parked = Vec::new();
     while parked.len() < limit {
-        let got =
-            broker::within(channel.basic_get(queue.into(), BasicGetOptions { no_ack: false }))
-                .await;
+        let got = broker::within(channel.basic_get(queue.into(), BasicGetOptions { no_ack: false })).await;
         match got.map_err(|error| error.or_absent(|| format!("queue {queue}")))? {
             Some(message) => parked.push(read(message)),
             None => break,
@@ -58,21 +52,11 @@ async fn get(
 }
 
 fn read(message: BasicGetMessage) -> Parked {
-    let death = message
-        .properties
-        .headers()
-        .as_ref()
-        .and_then(|headers| last_death(field(headers, "x-death")?));
+    let death = message.properties.headers().as_ref().and_then(|headers| last_death(field(headers, "x-death")?));
     let of_death = |name| death.and_then(|death| field(death, name));
     Parked {
-        routing_key: of_death("routing-keys")
-            .and_then(first_text)
-            .unwrap_or_else(|| message.routing_key.to_string()),
-        message_id: message
-            .properties
-            .message_id()
-            .as_ref()
-            .map(ToString::to_string),
+        routing_key: of_death("routing-keys").and_then(first_text).unwrap_or_else(|| message.routing_key.to_string()),
+        message_id: message.properties.message_id().as_ref().map(ToString::to_string),
         reason: of_death("reason").and_then(text),
         count: of_death("count").and_then(count).unwrap_or_default(),
         time: of_death("time").and_then(time),

@@ -132,18 +132,13 @@ impl Publisher {
         let (reply, answer) = oneshot::channel();
         let exchange = async {
             let gone = |()| PublishError::Disconnected("the publisher has ended".to_owned());
-            self.requests
-                .send(Request { message, reply })
-                .await
-                .map_err(|_| gone(()))?;
+            self.requests.send(Request { message, reply }).await.map_err(|_| gone(()))?;
             answer.await.map_err(|_| gone(()))?
         };
         match timeout(PUBLISH_BOUND, exchange).await {
             Ok(result) => result,
             Err(_) if self.connected() => Err(PublishError::TimedOut),
-            Err(_) => Err(PublishError::Disconnected(
-                "still trying to connect".to_owned(),
-            )),
+            Err(_) => Err(PublishError::Disconnected("still trying to connect".to_owned())),
         }
     }
 
@@ -185,10 +180,7 @@ async fn keep_publishing(broker: Broker, mut line: mpsc::Receiver<Request>, stat
         warn!(cause, "cannot publish");
         // Whoever is in line has waited for this attempt; the next ones wait for the next.
         while let Ok(request) = line.try_recv() {
-            answer(
-                request.reply,
-                Err(PublishError::Disconnected(cause.clone())),
-            );
+            answer(request.reply, Err(PublishError::Disconnected(cause.clone())));
         }
         sleep(waits.next().unwrap_or_default()).await;
     }
@@ -262,10 +254,7 @@ impl Session {
     async fn run(mut self, line: &mut mpsc::Receiver<Request>, state: &State) -> String {
         let cause = self.work(line, state).await;
         for (_, waiting) in self.waiting.drain() {
-            answer(
-                waiting.reply,
-                Err(PublishError::Disconnected(cause.clone())),
-            );
+            answer(waiting.reply, Err(PublishError::Disconnected(cause.clone())));
         }
         self.link.close().await;
         cause
@@ -330,20 +319,9 @@ impl Session {
         if self.waiting.is_empty() {
             self.last_confirmation = Instant::now();
         }
-        self.waiting.insert(
-            number,
-            Waiting {
-                reply,
-                since: Instant::now(),
-            },
-        );
+        self.waiting.insert(number, Waiting { reply, since: Instant::now() });
         let properties = properties(&message, &self.app_id);
-        self.in_flight.push(Box::pin(publish(
-            self.channel.clone(),
-            number,
-            message,
-            properties,
-        )));
+        self.in_flight.push(Box::pin(publish(self.channel.clone(), number, message, properties)));
         Ok(())
     }
 
@@ -357,10 +335,7 @@ impl Session {
             // The client fails a publish only with its channel, so that all others fail as well.
             Done::Failed { number, cause } => {
                 if let Some(waiting) = self.waiting.remove(&number) {
-                    answer(
-                        waiting.reply,
-                        Err(PublishError::Disconnected(reason(&cause))),
-                    );
+                    answer(waiting.reply, Err(PublishError::Disconnected(reason(&cause))));
                 }
                 return Err(cause);
             }
@@ -413,24 +388,11 @@ async fn confirming_channel(link: &Link) -> Result<Channel, BrokerError> {
     Ok(channel)
 }
 
-async fn publish(
-    channel: Channel,
-    number: u64,
-    message: Message,
-    properties: BasicProperties,
-) -> Done {
-    let options = BasicPublishOptions {
-        mandatory: topology::needs_queue(message.routing_key),
-        ..BasicPublishOptions::default()
-    };
+async fn publish(channel: Channel, number: u64, message: Message, properties: BasicProperties) -> Done {
+    let options =
+        BasicPublishOptions { mandatory: topology::needs_queue(message.routing_key), ..BasicPublishOptions::default() };
     let sent = channel
-        .basic_publish(
-            message.exchange.into(),
-            message.routing_key.into(),
-            options,
-            &message.body,
-            properties,
-        )
+        .basic_publish(message.exchange.into(), message.routing_key.into(), options, &message.body, properties)
         .await;
     let confirmation = match sent {
         Ok(confirm) => confirm.await,
@@ -449,14 +411,7 @@ async fn publish(
 
 fn returned_id(confirmation: Confirmation) -> Option<String> {
     let message = confirmation.take_message()?;
-    Some(
-        message
-            .properties
-            .message_id()
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-    )
+    Some(message.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default())
 }
 
 fn properties(message: &Message, app_id: &str) -> BasicProperties {
@@ -470,4 +425,57 @@ fn properties(message: &Message, app_id: &str) -> BasicProperties {
         .with_timestamp(timestamp)
         .with_app_id(app_id.into())
         .with_headers(message.trace.to_table())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    /// What the barrier rests on, whatever else is in flight.
+    #[tokio::test]
+    async fn what_became_ready_before_the_barrier_comes_out_before_it() {
+        for woken in [[0_usize, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut in_flight = FuturesUnordered::new();
+            let mut keys = Vec::new();
+            for number in 0_usize..3 {
+                let (key, lock) = oneshot::channel::<()>();
+                keys.push(Some(key));
+                in_flight.push(Box::pin(async move {
+                    let _ = lock.await;
+                    Some(number)
+                }) as Pin<Box<dyn Future<Output = Option<usize>>>>);
+            }
+            assert!(in_flight.next().now_or_never().is_none(), "nothing is ready");
+            for number in woken {
+                drop(keys[number].take());
+            }
+            in_flight.push(Box::pin(future::ready(None)));
+            let mut out = Vec::new();
+            while let Some(number) = in_flight.next().await {
+                out.push(number);
+            }
+            assert_eq!(out, woken.map(Some).into_iter().chain([None]).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_message_says_what_it_is() {
+        let message = Message {
+            exchange: topology::IDENTITY_EVENTS,
+            routing_key: topology::RESET_REQUESTED,
+            message_id: Uuid::from_u128(5),
+            body: Vec::new(),
+            timestamp: OffsetDateTime::UNIX_EPOCH + Duration::from_millis(2_900),
+            trace: TraceHeaders::default(),
+        };
+        let properties = properties(&message, "sandi-identity");
+        let text = |value: &Option<lapin::types::ShortString>| value.as_ref().map(ToString::to_string);
+        assert_eq!(text(properties.message_id()), Some(message.message_id.to_string()));
+        assert_eq!(text(properties.kind()), Some("identity.reset.requested.v1".to_owned()));
+        assert_eq!(text(properties.content_type()), Some("application/protobuf".to_owned()));
+        assert_eq!(text(properties.app_id()), Some("sandi-identity".to_owned()));
+        assert_eq!((*properties.delivery_mode(), *properties.timestamp()), (Some(2), Some(2)));
+    }
 }

@@ -107,9 +107,7 @@ impl Side {
 
     /// The side that reads `queue`, if it is one of ours.
     pub(crate) fn reading(queue: &str) -> Option<Side> {
-        [Side::Identity, Side::Mailer]
-            .into_iter()
-            .find(|side| side.part().queue == queue)
+        [Side::Identity, Side::Mailer].into_iter().find(|side| side.part().queue == queue)
     }
 }
 
@@ -179,21 +177,14 @@ pub async fn ready_messages(broker: &Broker, queue: &str) -> Result<u32, BrokerE
 
 async fn count(connection: &Connection, queue: &str) -> Result<u32, BrokerError> {
     let channel = broker::channel(connection).await?;
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..QueueDeclareOptions::default()
-    };
-    let found =
-        broker::within(channel.queue_declare(queue.into(), options, FieldTable::default())).await;
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let found = broker::within(channel.queue_declare(queue.into(), options, FieldTable::default())).await;
     let found = found.map_err(|error| error.or_absent(|| format!("queue {queue}")))?;
     Ok(found.message_count())
 }
 
 /// Declares the exchange of that name, if it is one that a side publishes to.
-pub(crate) async fn declare_exchange(
-    channel: &Channel,
-    exchange: &'static str,
-) -> Result<(), BrokerError> {
+pub(crate) async fn declare_exchange(channel: &Channel, exchange: &'static str) -> Result<(), BrokerError> {
     if [IDENTITY_EVENTS, MAILER_EVENTS].contains(&exchange) {
         durable_exchange(channel, exchange, ExchangeKind::Topic).await?;
     }
@@ -219,16 +210,9 @@ pub(crate) async fn bind(connection: &Connection, side: Side) -> Result<(), Brok
     // A failed operation closes its channel: each try has one of its own.
     let channel = broker::channel(connection).await?;
     for key in part.keys {
-        bind_queue(&channel, part.queue, part.source, key)
-            .await
-            .map_err(|error| {
-                error.or_absent(|| {
-                    format!(
-                        "exchange {}, which {} declares,",
-                        part.source, part.source_owner
-                    )
-                })
-            })?;
+        bind_queue(&channel, part.queue, part.source, key).await.map_err(|error| {
+            error.or_absent(|| format!("exchange {}, which {} declares,", part.source, part.source_owner))
+        })?;
     }
     broker::close_channel(&channel).await;
     Ok(())
@@ -251,10 +235,7 @@ fn parked_arguments() -> FieldTable {
 fn quorum(delivery_limit: i32) -> FieldTable {
     let mut arguments = FieldTable::default();
     insert(&mut arguments, "x-queue-type", "quorum");
-    arguments.insert(
-        "x-delivery-limit".into(),
-        AMQPValue::LongInt(delivery_limit),
-    );
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(delivery_limit));
     arguments
 }
 
@@ -262,46 +243,41 @@ fn insert(arguments: &mut FieldTable, name: &str, value: &str) {
     arguments.insert(name.into(), AMQPValue::LongString(value.into()));
 }
 
-async fn durable_exchange(
-    channel: &Channel,
-    name: &str,
-    kind: ExchangeKind,
-) -> Result<(), BrokerError> {
-    let options = ExchangeDeclareOptions {
-        durable: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    broker::within(channel.exchange_declare(name.into(), kind, options, FieldTable::default()))
-        .await
+async fn durable_exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    broker::within(channel.exchange_declare(name.into(), kind, options, FieldTable::default())).await
 }
 
-async fn quorum_queue(
-    channel: &Channel,
-    name: &str,
-    arguments: FieldTable,
-) -> Result<(), BrokerError> {
-    let options = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    broker::within(channel.queue_declare(name.into(), options, arguments))
-        .await
-        .map(drop)
+async fn quorum_queue(channel: &Channel, name: &str, arguments: FieldTable) -> Result<(), BrokerError> {
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    broker::within(channel.queue_declare(name.into(), options, arguments)).await.map(drop)
 }
 
-async fn bind_queue(
-    channel: &Channel,
-    queue: &str,
-    exchange: &str,
-    key: &str,
-) -> Result<(), BrokerError> {
+async fn bind_queue(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), BrokerError> {
     let options = QueueBindOptions::default();
-    broker::within(channel.queue_bind(
-        queue.into(),
-        exchange.into(),
-        key.into(),
-        options,
-        FieldTable::default(),
-    ))
-    .await
+    broker::within(channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default())).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_side_may_touch_its_own_and_read_one_exchange_of_the_other() {
+        for (side, own, other) in [(Side::Identity, "identity", "mailer"), (Side::Mailer, "mailer", "identity")] {
+            let permissions = permissions(side);
+            for rights in [permissions.configure, permissions.write] {
+                assert!(rights.starts_with(&format!(r"^{own}\.")) && rights.ends_with('$'));
+                assert!(!rights.contains(other));
+            }
+            assert_eq!(permissions.read.matches(other).count(), 1);
+        }
+    }
+
+    #[test]
+    fn the_queues_we_read_are_known_and_others_are_not() {
+        assert_eq!(Side::reading(MAILER_REQUESTS), Some(Side::Mailer));
+        assert_eq!(Side::reading(IDENTITY_MAIL_STATUS), Some(Side::Identity));
+        assert_eq!(Side::reading(MAILER_PARKED), None);
+    }
 }
