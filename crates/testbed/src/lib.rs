@@ -1,1 +1,16 @@
+//! Everything that Sandi needs around it, private and on loopback: PostgreSQL, RabbitMQ, an SMTP sink with a mailbox
+//! page, and the two programs themselves. Tests, benchmarks and the demo stand on it.
 //!
+//! Starting and stopping is plain blocking code with a bound on every wait; only the sink and the page are async.
+//! Nothing here touches a server that the machine runs already.
+
+pub mod http;
+pub mod mailbox;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod rabbitmq;
+pub mod random;
+pub mod sandi;
+pub mod smtp;
+pub mod wait;
