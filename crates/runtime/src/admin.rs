@@ -64,18 +64,12 @@ impl Checks {
     /// nothing yet is not ready.
     pub fn ready(&self) -> bool {
         let checks = self.lock();
-        let mut counting = checks
-            .values()
-            .filter(|check| !check.informative)
-            .peekable();
+        let mut counting = checks.values().filter(|check| !check.informative).peekable();
         counting.peek().is_some() && counting.all(|check| check.result.is_ok())
     }
 
     fn put(&self, name: &'static str, result: Result<(), String>, informative: bool) {
-        let check = Check {
-            result,
-            informative,
-        };
+        let check = Check { result, informative };
         self.lock().insert(name, check);
     }
 
@@ -108,13 +102,8 @@ impl Checks {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    admin: Admin,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    let server =
-        axum::serve(listener, router(admin)).with_graceful_shutdown(stop.clone().cancelled_owned());
+pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken) -> std::io::Result<()> {
+    let server = axum::serve(listener, router(admin)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let late = async {
         stop.cancelled().await;
         tokio::time::sleep(GRACE).await;
@@ -144,11 +133,7 @@ async fn healthz(State(admin): State<Admin>) -> Response {
 }
 
 fn status(checks: &Checks) -> StatusCode {
-    if checks.ready() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    }
+    if checks.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
@@ -183,19 +168,10 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let checks = Checks::default();
         let stop = CancellationToken::new();
-        let admin = Admin {
-            service: "identity",
-            version: "1.2.3",
-            metrics: MetricsText::default(),
-            checks: checks.clone(),
-        };
+        let admin =
+            Admin { service: "identity", version: "1.2.3", metrics: MetricsText::default(), checks: checks.clone() };
         let server = tokio::spawn(serve(listener, admin, stop.clone()));
-        Running {
-            checks,
-            address,
-            stop,
-            server,
-        }
+        Running { checks, address, stop, server }
     }
 
     async fn get(running: &Running, path: &str) -> (u16, String) {
@@ -214,9 +190,7 @@ mod tests {
         assert_eq!(get(&running, "/readyz").await, (503, "starting\n".into()));
 
         running.checks.set("database", Ok(()));
-        running
-            .checks
-            .set("broker", Err("connection\nrefused".into()));
+        running.checks.set("broker", Err("connection\nrefused".into()));
         let text = "broker: connection refused\ndatabase: ok\n";
         assert_eq!(get(&running, "/readyz").await, (503, text.into()));
         assert_eq!(get(&running, "/livez").await, (200, "ok\n".into()));
@@ -230,10 +204,7 @@ mod tests {
         let running = start().await;
         running.checks.set("database", Ok(()));
         running.checks.set_informative("broker", Err("away".into()));
-        assert_eq!(
-            get(&running, "/readyz").await,
-            (200, "database: ok\n".into())
-        );
+        assert_eq!(get(&running, "/readyz").await, (200, "database: ok\n".into()));
         let text = "broker: away\ndatabase: ok\n";
         assert_eq!(get(&running, "/healthz").await, (200, text.into()));
     }

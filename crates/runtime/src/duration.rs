@@ -30,20 +30,12 @@ pub mod durations {
     use serde::{Deserialize, Deserializer, Serializer};
 
     /// Reads `["1m", "4m"]`.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<Duration>, D::Error> {
-        Vec::<String>::deserialize(deserializer)?
-            .iter()
-            .map(|text| super::parse(text))
-            .collect()
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
+        Vec::<String>::deserialize(deserializer)?.iter().map(|text| super::parse(text)).collect()
     }
 
     /// Writes `["1m", "4m"]`.
-    pub fn serialize<S: Serializer>(
-        durations: &[Duration],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(durations: &[Duration], serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(durations.len()))?;
         for duration in durations {
             list.serialize_element(&humantime::format_duration(*duration).to_string())?;
@@ -71,10 +63,7 @@ mod tests {
         let text = "life = \"30m\"\ngaps = [\"1s\", \"500ms\"]\n";
         let settings: Settings = toml::from_str(text).unwrap();
         assert_eq!(settings.life, Duration::from_secs(1800));
-        assert_eq!(
-            settings.gaps,
-            [Duration::from_secs(1), Duration::from_millis(500)]
-        );
+        assert_eq!(settings.gaps, [Duration::from_secs(1), Duration::from_millis(500)]);
         assert_eq!(toml::to_string(&settings).unwrap(), text);
     }
 

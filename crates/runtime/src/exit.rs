@@ -92,11 +92,7 @@ fn program() -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.split(['\n', '\r'])
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -110,10 +106,7 @@ mod tests {
         let wrong = ConfigError::invalid("grpc.listen", "not an address");
         let failure = Failure::from(anyhow::Error::new(wrong).context("cannot start"));
         assert_eq!(failure.code(), 78);
-        assert_eq!(
-            failure.to_string(),
-            "cannot start: grpc.listen: not an address"
-        );
+        assert_eq!(failure.to_string(), "cannot start: grpc.listen: not an address");
     }
 
     #[test]

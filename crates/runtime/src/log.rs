@@ -37,12 +37,7 @@ pub struct LogLayer<W, C = SystemClock> {
 impl<W> LogLayer<W> {
     /// Lines of `service`, as `format`, to `writer`.
     pub fn new(format: LogFormat, service: impl Into<String>, writer: W) -> Self {
-        Self {
-            format,
-            service: service.into(),
-            writer,
-            clock: SystemClock,
-        }
+        Self { format, service: service.into(), writer, clock: SystemClock }
     }
 }
 
@@ -116,10 +111,7 @@ where
             LogFormat::Human => human(&line),
         };
         // A log that cannot be written must not stop the program.
-        let _ = self
-            .writer
-            .make_writer_for(event.metadata())
-            .write_all(escaped(&text).as_bytes());
+        let _ = self.writer.make_writer_for(event.metadata()).write_all(escaped(&text).as_bytes());
     }
 }
 
@@ -142,10 +134,7 @@ where
 }
 
 fn human(line: &Line<'_>) -> String {
-    let mut text = format!(
-        "{} {:5} {}: {}",
-        line.timestamp, line.level, line.target, line.message
-    );
+    let mut text = format!("{} {:5} {}: {}", line.timestamp, line.level, line.target, line.message);
     for (name, value) in &line.fields {
         let _ = write!(text, " {name}={value}");
     }
@@ -231,4 +220,4 @@ impl Visit for Fields {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,10 +19,7 @@ pub struct SystemRandom;
 impl Random for SystemRandom {
     /// # Panics
     /// When the operating system has no randomness to give: nothing safe can be done then.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that draws from the operating system"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that draws from the operating system")]
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system gives random bytes");
     }
@@ -60,8 +57,7 @@ pub fn uuid_v7(clock: &dyn Clock, random: &dyn Random) -> Uuid {
     let mut bytes = [0; 10];
     random.fill(&mut bytes);
     // A clock before 1970 gives zero, which still makes a valid id.
-    uuid::Builder::from_unix_timestamp_millis(u64::try_from(milliseconds).unwrap_or(0), &bytes)
-        .into_uuid()
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(milliseconds).unwrap_or(0), &bytes).into_uuid()
 }
 
 #[cfg(test)]

@@ -21,9 +21,7 @@ pub fn read_secret(path: &Path) -> Result<SecretString, ConfigError> {
     let refuse = |reason: String| ConfigError::secret_file(path, reason);
     let file = File::open(path).map_err(|error| refuse(error.to_string()))?;
     let mut text = Zeroizing::new(String::new());
-    file.take(LIMIT_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| refuse(error.to_string()))?;
+    file.take(LIMIT_BYTES + 1).read_to_string(&mut text).map_err(|error| refuse(error.to_string()))?;
     if text.len() as u64 > LIMIT_BYTES {
         return Err(refuse("larger than 64 KiB".into()));
     }
@@ -45,21 +43,16 @@ pub fn url_from(
     setting: &str,
 ) -> Result<SecretString, ConfigError> {
     match (file, inline) {
-        (Some(path), None) => {
-            read_secret(path).map_err(|error| error.of_setting(&format!("{setting}_file")))
-        }
-        (None, Some(url)) if url.expose_secret().is_empty() => {
-            Err(ConfigError::invalid(setting, "it is empty"))
-        }
+        (Some(path), None) => read_secret(path).map_err(|error| error.of_setting(&format!("{setting}_file"))),
+        (None, Some(url)) if url.expose_secret().is_empty() => Err(ConfigError::invalid(setting, "it is empty")),
         (None, Some(url)) => Ok(url.clone()),
         (None, None) => Err(ConfigError::invalid(
             format!("{setting}_file"),
             format!("not set; set it to the path of a file, or set {setting}"),
         )),
-        (Some(_), Some(_)) => Err(ConfigError::invalid(
-            setting,
-            format!("set together with {setting}_file; keep one of them"),
-        )),
+        (Some(_), Some(_)) => {
+            Err(ConfigError::invalid(setting, format!("set together with {setting}_file; keep one of them")))
+        }
     }
 }
 
@@ -108,14 +101,8 @@ mod tests {
         let inline = SecretString::from("postgres://inline");
         let from = |file, inline| url_from(file, inline, "database.url");
 
-        assert_eq!(
-            from(Some(&*path), None).unwrap().expose_secret(),
-            "postgres://file"
-        );
-        assert_eq!(
-            from(None, Some(&inline)).unwrap().expose_secret(),
-            "postgres://inline"
-        );
+        assert_eq!(from(Some(&*path), None).unwrap().expose_secret(), "postgres://file");
+        assert_eq!(from(None, Some(&inline)).unwrap().expose_secret(), "postgres://inline");
         let both = from(Some(&*path), Some(&inline)).unwrap_err().to_string();
         assert!(both.starts_with("database.url:"), "{both}");
         assert!(!both.contains("inline"), "{both}");

@@ -29,10 +29,7 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self {
-            format: LogFormat::Json,
-            level: "info".into(),
-        }
+        Self { format: LogFormat::Json, level: "info".into() }
     }
 }
 
@@ -53,11 +50,7 @@ pub struct TelemetrySettings {
 
 impl Default for TelemetrySettings {
     fn default() -> Self {
-        Self {
-            otlp_endpoint: None,
-            sample_ratio: 1.0,
-            metrics_interval: Duration::from_secs(15),
-        }
+        Self { otlp_endpoint: None, sample_ratio: 1.0, metrics_interval: Duration::from_secs(15) }
     }
 }
 
@@ -71,8 +64,6 @@ pub struct AdminSettings {
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)),
-        }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)) }
     }
 }

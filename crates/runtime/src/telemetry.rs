@@ -5,44 +5,44 @@
 //! out by OTLP over gRPC when there is an endpoint; metrics can be scraped in any case. Without an
 //! endpoint spans still have ids, so that logs and messages carry them.
 //!
-//! Of the standard variables the SDK reads `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`,
-//! `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*` and `OTEL_EXPORTER_OTLP_*`; [`environment`] reads the ones
-//! it does not know.
+//! The standard variables of OpenTelemetry win over the settings. The SDK reads
+//! `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*` and
+//! `OTEL_EXPORTER_OTLP_*`; these are read here:
+//!
+//! | variable | effect |
+//! |---|---|
+//! | `OTEL_SDK_DISABLED=true` | nothing is exported; spans keep their ids, `/metrics` stays |
+//! | `OTEL_TRACES_EXPORTER` | `otlp` (default) or `none` |
+//! | `OTEL_METRICS_EXPORTER` | `otlp` (default), `prometheus` (always there) or `none` |
+//! | `OTEL_PROPAGATORS` | `tracecontext` (default) or `none`; `baggage` is accepted and carries nothing |
+//!
+//! What is not understood is warned of and ignored, as the specification asks.
 
 mod environment;
 mod panics;
+mod signals;
 
 use std::io;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry::{Key, KeyValue, global};
-use opentelemetry_otlp::WithExportConfig;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{
-    Aggregation, Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream,
-};
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry::{Key, global};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Registry, TextEncoder};
+use tracing::Subscriber;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
-use self::environment::{Environment, Export};
-use crate::clock::SystemClock;
+use self::environment::Environment;
 use crate::config::ConfigError;
 use crate::log::LogLayer;
-use crate::random::{SystemRandom, uuid_v7};
 use crate::settings::{LogSettings, TelemetrySettings};
 
 /// Lines that wait for a slow reader of the log; about 8 MiB at most.
 const LINES_WAITING: usize = 16 * 1024;
-
-/// Buckets of histograms in seconds: from a row read to a mail deferred for minutes.
-const SECONDS: [f64; 17] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-    300.0, 1800.0,
-];
 
 /// Whatever the level: below these, AMQP clients print frames, and a frame can hold the password
 /// of the broker; exporters print their headers.
@@ -62,15 +62,9 @@ pub enum TelemetryError {
     /// Telemetry is up already, or another subscriber is.
     #[error("telemetry is set up already")]
     AlreadySet,
-    /// The exporters cannot be made.
-    #[error("cannot set up the exporter")]
-    Exporter(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl TelemetryError {
-    fn exporter(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Exporter(Box::new(error))
-    }
+    /// The metrics cannot be collected.
+    #[error("cannot collect metrics")]
+    Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// What runs until [`Telemetry::shutdown`].
@@ -88,9 +82,7 @@ pub struct MetricsText(Registry);
 impl MetricsText {
     /// The present values, in the Prometheus text format.
     pub fn render(&self) -> String {
-        TextEncoder::new()
-            .encode_to_string(&self.0.gather())
-            .unwrap_or_default()
+        TextEncoder::new().encode_to_string(&self.0.gather()).unwrap_or_default()
     }
 }
 
@@ -105,26 +97,18 @@ pub fn init(
     telemetry: &TelemetrySettings,
 ) -> Result<Telemetry, TelemetryError> {
     let environment = Environment::read();
-    let resource = resource(service, version);
+    let resource = signals::resource(service, version);
     let filter = log_filter(log)?;
     let text = MetricsText::default();
-    let traces = traces(&environment, &resource, telemetry)?;
-    let metrics = metrics(&environment, &resource, telemetry, &text)?;
+    let traces = signals::traces(&environment, &resource, telemetry)?;
+    let metrics = signals::metrics(&environment, &resource, telemetry, &text)?;
 
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(LINES_WAITING)
-        .finish(io::stdout());
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING).finish(io::stdout());
     let name = resource.get(&Key::from_static_str("service.name"));
     let name = name.map_or_else(|| service.to_owned(), |name| name.to_string());
-    let lines = LogLayer::new(log.format, name, writer.clone())
-        .with_filter(capped())
-        .with_filter(filter);
-    // Spans are kept whatever the log's level: a quiet log must not end the traces.
-    let spans = tracing_opentelemetry::layer()
-        .with_tracer(traces.tracer("sandi"))
-        .with_filter(LevelFilter::INFO);
-    let subscriber = tracing_subscriber::registry().with(spans).with(lines);
+    let lines = LogLayer::new(log.format, name, writer.clone());
+    let subscriber = subscriber(lines, filter, &traces);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)?;
 
     crate::trace::set_enabled(environment.trace_context);
@@ -132,12 +116,7 @@ pub fn init(
     count_dropped_lines(&writer);
     panics::log_panics();
     environment.warn();
-    Ok(Telemetry {
-        traces,
-        metrics,
-        text,
-        log: guard,
-    })
+    Ok(Telemetry { traces, metrics, text, log: guard })
 }
 
 impl Telemetry {
@@ -164,100 +143,35 @@ impl Telemetry {
     }
 }
 
-fn resource(service: &'static str, version: &'static str) -> Resource {
-    let instance = uuid_v7(&SystemClock, &SystemRandom).to_string();
-    let builder = Resource::builder()
-        .with_attribute(KeyValue::new("service.version", version))
-        .with_attribute(KeyValue::new("service.instance.id", instance));
-    if environment::names_the_service() {
-        builder.build()
-    } else {
-        builder.with_service_name(service).build()
-    }
+fn subscriber<W>(lines: LogLayer<W>, filter: EnvFilter, traces: &SdkTracerProvider) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    // Spans are kept whatever the log's level: a quiet log must not end the traces.
+    let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer("sandi")).with_filter(LevelFilter::INFO);
+    tracing_subscriber::registry().with(spans).with(lines.with_filter(filter.and(capped())))
 }
 
 fn log_filter(log: &LogSettings) -> Result<EnvFilter, ConfigError> {
-    let (setting, level) = match std::env::var("RUST_LOG") {
-        Ok(level) if !level.is_empty() => ("RUST_LOG", level),
-        _ => ("log.level", log.level.clone()),
-    };
-    EnvFilter::try_new(level).map_err(|_| {
-        ConfigError::invalid(
-            setting,
-            "not a level; write it like info or info,identity=debug",
-        )
+    match std::env::var("RUST_LOG") {
+        Ok(level) if !level.is_empty() => filter_of("RUST_LOG", &level),
+        _ => filter_of("log.level", &log.level),
+    }
+}
+
+fn filter_of(setting: &str, level: &str) -> Result<EnvFilter, ConfigError> {
+    // To EnvFilter a word that is no level names a target: a slip of the pen would be silence.
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    let understood = level.split(',').all(|part| part.contains(['=', '[']) || is_level(part.trim()));
+    let filter = EnvFilter::try_new(level).ok().filter(|_| understood);
+    filter.ok_or_else(|| {
+        let reason = "not a level; write it like info or info,identity=debug";
+        ConfigError::invalid(setting, reason)
     })
 }
 
 fn capped() -> Targets {
-    Targets::new()
-        .with_default(LevelFilter::TRACE)
-        .with_targets(CAPPED)
-}
-
-fn traces(
-    environment: &Environment,
-    resource: &Resource,
-    settings: &TelemetrySettings,
-) -> Result<SdkTracerProvider, TelemetryError> {
-    if !(0.0..=1.0).contains(&settings.sample_ratio) {
-        let reason = "must be between 0.0 and 1.0";
-        return Err(ConfigError::invalid("telemetry.sample_ratio", reason).into());
-    }
-    let mut builder = SdkTracerProvider::builder().with_resource(resource.clone());
-    if !environment::is_set("OTEL_TRACES_SAMPLER") {
-        let new = Sampler::TraceIdRatioBased(settings.sample_ratio);
-        builder = builder.with_sampler(Sampler::ParentBased(Box::new(new)));
-    }
-    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic();
-    let exporter = match environment.export_traces(settings) {
-        Export::Nowhere => return Ok(builder.build()),
-        Export::ToVariable => exporter,
-        Export::To(endpoint) => exporter.with_endpoint(endpoint),
-    };
-    let exporter = exporter.build().map_err(TelemetryError::exporter)?;
-    Ok(builder.with_batch_exporter(exporter).build())
-}
-
-fn metrics(
-    environment: &Environment,
-    resource: &Resource,
-    settings: &TelemetrySettings,
-    text: &MetricsText,
-) -> Result<SdkMeterProvider, TelemetryError> {
-    let scraped = opentelemetry_prometheus::exporter()
-        .with_registry(text.0.clone())
-        .scope_info_enabled(false)
-        .build()
-        .map_err(TelemetryError::exporter)?;
-    let builder = SdkMeterProvider::builder()
-        .with_resource(resource.clone())
-        .with_view(buckets)
-        .with_reader(scraped);
-    let exporter = opentelemetry_otlp::MetricExporter::builder().with_tonic();
-    let exporter = match environment.export_metrics(settings) {
-        Export::Nowhere => return Ok(builder.build()),
-        Export::ToVariable => exporter,
-        Export::To(endpoint) => exporter.with_endpoint(endpoint),
-    };
-    let exporter = exporter.build().map_err(TelemetryError::exporter)?;
-    let mut reader = PeriodicReader::builder(exporter);
-    if !environment::is_set("OTEL_METRIC_EXPORT_INTERVAL") {
-        reader = reader.with_interval(settings.metrics_interval);
-    }
-    Ok(builder.with_reader(reader.build()).build())
-}
-
-/// The SDK's own buckets are meant for milliseconds.
-fn buckets(instrument: &Instrument) -> Option<Stream> {
-    if instrument.kind() != InstrumentKind::Histogram || instrument.unit() != "s" {
-        return None;
-    }
-    let aggregation = Aggregation::ExplicitBucketHistogram {
-        boundaries: SECONDS.to_vec(),
-        record_min_max: false,
-    };
-    Stream::builder().with_aggregation(aggregation).build().ok()
+    Targets::new().with_default(LevelFilter::TRACE).with_targets(CAPPED)
 }
 
 fn count_dropped_lines(writer: &NonBlocking) {

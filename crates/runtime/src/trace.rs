@@ -61,11 +61,7 @@ impl TraceContext {
                 .filter(|text| !text.is_empty() && text.len() <= TRACESTATE_LIMIT_BYTES)
                 .map(str::to_owned),
         };
-        if given.span_context().is_some() {
-            given
-        } else {
-            Self::default()
-        }
+        if given.span_context().is_some() { given } else { Self::default() }
     }
 
     /// Makes `span` a child of this context: for work that a caller waits for. Only before the
@@ -93,10 +89,7 @@ impl TraceContext {
         if !enabled() {
             return None;
         }
-        let mut headers = HashMap::from([(
-            "traceparent".to_owned(),
-            self.traceparent.as_deref()?.to_owned(),
-        )]);
+        let mut headers = HashMap::from([("traceparent".to_owned(), self.traceparent.as_deref()?.to_owned())]);
         if let Some(tracestate) = &self.tracestate {
             headers.insert("tracestate".into(), tracestate.clone());
         }

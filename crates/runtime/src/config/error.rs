@@ -55,18 +55,11 @@ impl ConfigError {
     /// A setting whose value is refused by a rule of the program. `reason` says what would be
     /// right, and holds no secret.
     pub fn invalid(setting: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Invalid {
-            setting: setting.into(),
-            origin: None,
-            reason: reason.into(),
-        }
+        Self::Invalid { setting: setting.into(), origin: None, reason: reason.into() }
     }
 
     pub(crate) fn secret_file(path: &Path, reason: String) -> Self {
-        Self::File {
-            path: path.into(),
-            reason,
-        }
+        Self::File { path: path.into(), reason }
     }
 
     /// The same, with the name of the setting in front.
@@ -100,10 +93,7 @@ pub(super) fn path_of(error: &serde_path_to_error::Error<toml::de::Error>) -> St
 }
 
 /// Turns serde's error into one of ours.
-pub(super) fn explain(
-    layers: &Layers,
-    error: &serde_path_to_error::Error<toml::de::Error>,
-) -> ConfigError {
+pub(super) fn explain(layers: &Layers, error: &serde_path_to_error::Error<toml::de::Error>) -> ConfigError {
     let steps = path_of(error);
     let message = error.inner().message().replace('\n', ", ");
     if let Some(names) = message.strip_prefix("unknown field ") {
@@ -136,11 +126,7 @@ fn unknown(layers: &Layers, mut steps: Steps, names: &str) -> ConfigError {
         .map(|(_, name)| dotted(&steps, Some(name)));
     let setting = dotted(&steps, Some(&given));
     steps.push(given);
-    ConfigError::Unknown {
-        origin: layers.origin(&steps),
-        setting,
-        nearest,
-    }
+    ConfigError::Unknown { origin: layers.origin(&steps), setting, nearest }
 }
 
 fn dotted(steps: &[String], name: Option<&str>) -> String {
@@ -171,9 +157,7 @@ fn collect_leaves(value: Option<&Value>, leaves: &mut Vec<String>) {
         None => {}
         Some(Value::String(text)) => leaves.push(text.clone()),
         Some(Value::Array(list)) => list.iter().for_each(|v| collect_leaves(Some(v), leaves)),
-        Some(Value::Table(table)) => table
-            .values()
-            .for_each(|value| collect_leaves(Some(value), leaves)),
+        Some(Value::Table(table)) => table.values().for_each(|value| collect_leaves(Some(value), leaves)),
         Some(other) => leaves.push(other.to_string()),
     }
 }

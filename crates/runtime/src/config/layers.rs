@@ -53,18 +53,12 @@ impl Layers {
     }
 
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File {
-            path: path.into(),
-            reason: error.to_string(),
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::File { path: path.into(), reason: error.to_string() })?;
         // TOML's own Display quotes the line, which may hold a secret.
         self.root = toml::from_str(&text).map_err(|error: toml::de::Error| {
             let end = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text.as_bytes()[..end]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count()
-                + 1;
+            let line = text.as_bytes()[..end].iter().filter(|b| **b == b'\n').count() + 1;
             ConfigError::File {
                 path: path.into(),
                 reason: format!("line {line}: {}", error.message().replace('\n', ", ")),
@@ -87,10 +81,9 @@ impl Layers {
                 continue;
             };
             let origin = Origin::Environment(name.into());
-            let text = value.into_string().map_err(|_| ConfigError::Given {
-                origin: origin.clone(),
-                reason: "the value is not UTF-8".into(),
-            })?;
+            let text = value
+                .into_string()
+                .map_err(|_| ConfigError::Given { origin: origin.clone(), reason: "the value is not UTF-8".into() })?;
             let setting = setting.to_ascii_lowercase();
             let steps: Steps = setting.split("__").map(str::to_owned).collect();
             found.push((steps, origin, text));
@@ -175,12 +168,11 @@ impl Layers {
 
 fn find<'a>(table: &'a Table, steps: &[String]) -> Option<&'a Value> {
     let (first, rest) = steps.split_first()?;
-    rest.iter()
-        .try_fold(table.get(first)?, |value, step| match value {
-            Value::Table(table) => table.get(step),
-            Value::Array(list) => list.get(step.parse::<usize>().ok()?),
-            _ => None,
-        })
+    rest.iter().try_fold(table.get(first)?, |value, step| match value {
+        Value::Table(table) => table.get(step),
+        Value::Array(list) => list.get(step.parse::<usize>().ok()?),
+        _ => None,
+    })
 }
 
 /// `8`, `true`, `"text"`, `["1m", "4m"]` as TOML; anything else is a string.
@@ -197,9 +189,7 @@ fn put(table: &mut Table, steps: &[String], value: Value) -> Result<(), &'static
         table.insert(first.clone(), value);
         return Ok(());
     }
-    let next = table
-        .entry(first.clone())
-        .or_insert_with(|| container_for(&rest[0]));
+    let next = table.entry(first.clone()).or_insert_with(|| container_for(&rest[0]));
     put_into(next, rest, value)
 }
 
@@ -208,17 +198,12 @@ fn put_into(target: &mut Value, steps: &[String], value: Value) -> Result<(), &'
         Value::Table(table) => put(table, steps, value),
         Value::Array(list) => {
             let (first, rest) = steps.split_first().ok_or("not the name of a setting")?;
-            let index: usize = first
-                .parse()
-                .map_err(|_| "a list; name an entry by its index")?;
+            let index: usize = first.parse().map_err(|_| "a list; name an entry by its index")?;
             if index > list.len() {
                 return Err("an entry of the list before this one is missing");
             }
             if index == list.len() {
-                list.push(
-                    rest.first()
-                        .map_or(Value::Integer(0), |next| container_for(next)),
-                );
+                list.push(rest.first().map_or(Value::Integer(0), |next| container_for(next)));
             }
             match rest {
                 [] => list[index] = value,
@@ -231,9 +216,5 @@ fn put_into(target: &mut Value, steps: &[String], value: Value) -> Result<(), &'
 }
 
 fn container_for(step: &str) -> Value {
-    if step.parse::<usize>().is_ok() {
-        Value::Array(Vec::new())
-    } else {
-        Value::Table(Table::new())
-    }
+    if step.parse::<usize>().is_ok() { Value::Array(Vec::new()) } else { Value::Table(Table::new()) }
 }

@@ -56,11 +56,7 @@ struct Resets {
 }
 
 /// Loads from the text of a file, pairs of the environment, and `--set` arguments.
-fn load(
-    file: &str,
-    environment: &[(&str, &str)],
-    set: &[&str],
-) -> Result<Settings, (String, PathBuf)> {
+fn load(file: &str, environment: &[(&str, &str)], set: &[&str]) -> Result<Settings, (String, PathBuf)> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sandi.toml");
     fs::write(&path, file).unwrap();
@@ -69,9 +65,7 @@ fn load(
         file: Some(path.clone()),
         set: set.iter().map(|&argument| argument.into()).collect(),
     };
-    let environment = environment
-        .iter()
-        .map(|&(name, value)| (OsString::from(name), OsString::from(value)));
+    let environment = environment.iter().map(|&(name, value)| (OsString::from(name), OsString::from(value)));
     load_from(&sources, environment).map_err(|error| (error.to_string(), path))
 }
 
@@ -115,12 +109,7 @@ fn lists_are_set_by_index_or_whole() {
     )
     .ok()
     .unwrap();
-    let relays: Vec<_> = settings
-        .smtp
-        .relays
-        .iter()
-        .map(|relay| (relay.host.as_str(), relay.port))
-        .collect();
+    let relays: Vec<_> = settings.smtp.relays.iter().map(|relay| (relay.host.as_str(), relay.port)).collect();
     assert_eq!(relays, [("a", 26), ("b", 587)]);
     let gaps = [1, 3].map(Duration::from_secs);
     assert_eq!(settings.resets.retry_gaps, gaps);
@@ -132,9 +121,7 @@ fn lists_are_set_by_index_or_whole() {
 
 #[test]
 fn a_list_grows_to_more_than_ten_entries_in_the_environment() {
-    let names: Vec<String> = (0..12)
-        .map(|index| format!("SANDI_TEST__RESETS__RETRY_GAPS__{index}"))
-        .collect();
+    let names: Vec<String> = (0..12).map(|index| format!("SANDI_TEST__RESETS__RETRY_GAPS__{index}")).collect();
     let environment: Vec<_> = names.iter().map(|name| (name.as_str(), "1s")).collect();
     let settings = load("", &environment, &[]).ok().unwrap();
     assert_eq!(settings.resets.retry_gaps.len(), 12);
@@ -166,20 +153,13 @@ fn an_unknown_setting_is_refused_with_the_nearest_name_and_its_origin() {
         refusal("", &[], &["smtp.relays.0.hots=x"]),
         "smtp.relays.0.hots: unknown setting (from --set); did you mean smtp.relays.0.host?"
     );
-    assert_eq!(
-        refusal("zzz = 1", &[], &[]),
-        "zzz: unknown setting (from FILE)"
-    );
+    assert_eq!(refusal("zzz = 1", &[], &[]), "zzz: unknown setting (from FILE)");
 }
 
 #[test]
 fn a_wrong_value_is_refused_by_name_and_origin() {
     assert_eq!(
-        refusal(
-            "",
-            &[],
-            &["smtp.relays.0.host=a", "smtp.relays.0.port=99999"]
-        ),
+        refusal("", &[], &["smtp.relays.0.host=a", "smtp.relays.0.port=99999"]),
         "smtp.relays.0.port: invalid value: integer, expected u16 (from --set)"
     );
     assert_eq!(
@@ -191,10 +171,7 @@ fn a_wrong_value_is_refused_by_name_and_origin() {
         refusal("log.format = 'xml'", &[], &[]),
         "log.format: unknown variant, expected `json` or `human` (from FILE)"
     );
-    assert_eq!(
-        refusal("[[smtp.relays]]\nport = 1", &[], &[]),
-        "smtp.relays.0.host: not set"
-    );
+    assert_eq!(refusal("[[smtp.relays]]\nport = 1", &[], &[]), "smtp.relays.0.host: not set");
 }
 
 #[test]
@@ -203,10 +180,7 @@ fn a_name_that_is_none_is_refused() {
         refusal("", &[("SANDI_TEST__", "x")], &[]),
         "environment variable SANDI_TEST__: : not the name of a setting"
     );
-    assert_eq!(
-        refusal("", &[], &["grpc.listen"]),
-        "--set: number 1 is not section.key=value"
-    );
+    assert_eq!(refusal("", &[], &["grpc.listen"]), "--set: number 1 is not section.key=value");
     assert_eq!(
         refusal("product_name = 'x'", &[], &["product_name.first=1"]),
         "--set: product_name.first: stands below a value that is no section"
@@ -217,11 +191,7 @@ fn a_name_that_is_none_is_refused() {
 fn a_broken_or_missing_file_is_named_with_the_line() {
     let error = refusal("[grpc]\nlisten = = 1", &[], &[]);
     assert!(error.starts_with("FILE: line 2: "), "{error}");
-    let sources = Sources {
-        env_prefix: "SANDI_TEST",
-        file: Some("/nowhere/sandi.toml".into()),
-        set: Vec::new(),
-    };
+    let sources = Sources { env_prefix: "SANDI_TEST", file: Some("/nowhere/sandi.toml".into()), set: Vec::new() };
     let error = load_from::<Settings>(&sources, []).err().unwrap();
     assert!(error.to_string().starts_with("/nowhere/sandi.toml: "));
 }
@@ -247,12 +217,7 @@ fn no_error_shows_a_value() {
         let error = refusal(&file, &[], &[]);
         assert!(!error.contains("kopi-susu"), "{error}");
     }
-    for set in [
-        format!("amqp={URL}"),
-        format!("grpc.listen={URL}"),
-        format!("amqp.url.password={URL}"),
-        URL.into(),
-    ] {
+    for set in [format!("amqp={URL}"), format!("grpc.listen={URL}"), format!("amqp.url.password={URL}"), URL.into()] {
         let error = refusal("amqp.url = 'x'", &[], &[&set]);
         assert!(!error.contains("kopi-susu"), "{error}");
     }

@@ -11,8 +11,15 @@ use super::*;
 use crate::clock::FixedClock;
 use crate::trace::{TraceContext, current_trace_id};
 
+/// What was written, for a look at it.
 #[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Buffer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -39,18 +46,14 @@ fn logged(format: LogFormat, work: impl FnOnce()) -> String {
     let otel = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
     let subscriber = tracing_subscriber::registry().with(otel).with(log);
     tracing::subscriber::with_default(subscriber, work);
-    String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+    written.text()
 }
 
 #[test]
 fn a_json_line_has_the_fields_that_collectors_look_for() {
     let mut trace_id = None;
     let text = logged(LogFormat::Json, || {
-        let span = tracing::info_span!(
-            "complete_reset",
-            caller = "gateway",
-            user_id = tracing::field::Empty
-        );
+        let span = tracing::info_span!("complete_reset", caller = "gateway", user_id = tracing::field::Empty);
         let _entered = span.enter();
         span.record("user_id", "018f");
         trace_id = current_trace_id();
@@ -81,10 +84,7 @@ fn text_of_people_cannot_forge_a_line_or_drive_a_terminal() {
             tracing::warn!(name = nasty, "{nasty}");
         });
         let line = text.strip_suffix('\n').unwrap();
-        assert!(
-            !line.contains(|c: char| c.is_control() || is_invisible(c)),
-            "{line:?}"
-        );
+        assert!(!line.contains(|c: char| c.is_control() || is_invisible(c)), "{line:?}");
     }
     let text = logged(LogFormat::Json, || tracing::warn!(name = nasty, "x"));
     let line: Value = serde_json::from_str(&text).unwrap();
@@ -101,19 +101,13 @@ fn an_error_is_told_with_its_causes() {
     let text = logged(LogFormat::Json, || {
         tracing::error!(error = &error as &dyn std::error::Error, "relay failed");
     });
-    assert!(
-        text.contains("cannot publish: connection refused"),
-        "{text}"
-    );
+    assert!(text.contains("cannot publish: connection refused"), "{text}");
 }
 
 #[test]
 fn a_line_for_people_reads_from_left_to_right() {
     let text = logged(LogFormat::Human, || tracing::info!(port = 1, "listening"));
-    assert_eq!(
-        text,
-        "2026-11-23T14:03:07.120000Z INFO  runtime::log::tests: listening port=1\n"
-    );
+    assert_eq!(text, "2026-11-23T14:03:07.120000Z INFO  runtime::log::tests: listening port=1\n");
 }
 
 #[test]

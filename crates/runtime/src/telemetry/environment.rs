@@ -1,13 +1,4 @@
 //! The `OTEL_*` variables that the SDK leaves to us.
-//!
-//! | variable | effect |
-//! |---|---|
-//! | `OTEL_SDK_DISABLED=true` | nothing is exported; spans keep their ids, `/metrics` stays |
-//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp` (default) or `none`; metrics also know `prometheus`, which is always there |
-//! | `OTEL_PROPAGATORS` | `tracecontext` (default) or `none`; `baggage` is accepted and carries nothing |
-//!
-//! What is not understood is warned of and ignored, as the specification asks. Source:
-//! OpenTelemetry, SDK environment variables.
 
 use std::env;
 
@@ -45,10 +36,7 @@ impl Environment {
         let mut not_understood = Vec::new();
         let mut list = |name: &'static str, known: &[&str]| {
             let value = variable(name)?;
-            let words: Vec<String> = value
-                .split(',')
-                .map(|word| word.trim().to_owned())
-                .collect();
+            let words: Vec<String> = value.split(',').map(|word| word.trim().to_owned()).collect();
             if words.iter().all(|word| known.contains(&word.as_str())) {
                 return Some(words);
             }
@@ -56,15 +44,12 @@ impl Environment {
             None
         };
         let says = |words: &Option<Vec<String>>, word: &str| {
-            words
-                .as_ref()
-                .is_none_or(|words| words.iter().any(|w| w == word))
+            words.as_ref().is_none_or(|words| words.iter().any(|w| w == word))
         };
         let traces = list("OTEL_TRACES_EXPORTER", &["otlp", "none"]);
         let metrics = list("OTEL_METRICS_EXPORTER", &["otlp", "prometheus", "none"]);
         let propagators = list("OTEL_PROPAGATORS", &["tracecontext", "baggage", "none"]);
-        let disabled =
-            variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let disabled = variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let general = variable("OTEL_EXPORTER_OTLP_ENDPOINT").is_some();
         Self {
             traces: !disabled && says(&traces, "otlp"),
