@@ -12,5 +12,6 @@ pub mod process;
 pub mod rabbitmq;
 pub mod random;
 pub mod sandi;
+pub mod shared;
 pub mod smtp;
 pub mod wait;

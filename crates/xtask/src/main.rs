@@ -1,1 +1,60 @@
-fn main() {}
+//! The commands that a person types, through `cargo xtask`: `up`, `down`, `demo`, `test`.
+
+mod demo;
+mod down;
+mod install;
+mod language;
+mod mailbox;
+mod place;
+mod shell;
+mod test;
+mod up;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Sandi on this machine: start it, try it, test it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    /// Where the running demo keeps its data.
+    #[arg(long, global = true, default_value_os_t = place::up(), hide_default_value = true)]
+    directory: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts everything on this machine, with demo people, and prints what to try.
+    Up(up::Options),
+    /// Stops what `up` started. Stopping twice is fine.
+    Down,
+    /// Acts out a journey of the CRM's help page against what `up` started.
+    Demo(demo::Arguments),
+    /// Runs every check and test there is, or only the end-to-end tests whose names contain a word.
+    Test(test::Options),
+    /// The mail catcher: an SMTP server and a page.
+    #[command(hide = true)]
+    Mailbox(mailbox::Options),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let directory = &arguments.directory;
+    let outcome = match arguments.command {
+        Command::Up(options) => up::up(directory, &options),
+        Command::Down => down::down(directory),
+        Command::Demo(arguments) => demo::demo(directory, &arguments),
+        Command::Test(options) => test::test(&options),
+        Command::Mailbox(options) => mailbox::serve(options),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

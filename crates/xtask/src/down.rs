@@ -1,0 +1,57 @@
+//! `down`: ends what `up` started, in order.
+
+use std::{path::Path, process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use testbed::{postgres, process, process::Record, sandi::DRAIN};
+
+use crate::{language::Language, place, up::LIST};
+
+/// RabbitMQ takes some seconds to end in order.
+const SERVERS: Duration = Duration::from_secs(30);
+
+/// Ends it, and says so.
+#[expect(clippy::print_stdout, reason = "a person reads it")]
+pub fn down(directory: &Path) -> Result<ExitCode> {
+    // The servers that `test --keep-servers` left, too.
+    let stopped = stop(directory)? + stop(&place::test())?;
+    let language = Language::of_environment();
+    println!(
+        "{}",
+        match stopped {
+            0 => language.pick("Tidak ada yang berjalan.", "Nothing is running."),
+            _ => language.pick("Sandi berhenti.", "Sandi has stopped."),
+        }
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends all programs of the list, and tells how many still ran: first ours, which drain, then what they stand on.
+///
+/// # Errors
+/// When the list cannot be removed.
+pub fn stop(directory: &Path) -> Result<usize> {
+    let list = directory.join(LIST);
+    let running: Vec<Record> = process::read_list(&list).into_iter().filter(Record::is_running).collect();
+    let (ours, servers): (Vec<_>, Vec<_>) =
+        running.iter().partition(|record| record.name.starts_with("identity") || record.name.starts_with("mailer"));
+    end(&ours, DRAIN);
+    end(&servers, SERVERS);
+    if list.exists() {
+        std::fs::remove_file(list)?;
+    }
+    Ok(running.len())
+}
+
+/// Ends programs side by side.
+fn end(records: &[&Record], bound: Duration) {
+    std::thread::scope(|scope| {
+        for record in records {
+            let signal = match record.name.as_str() {
+                "postgres" => postgres::STOP,
+                _ => process::TERMINATE,
+            };
+            scope.spawn(move || record.stop(signal, bound));
+        }
+    });
+}

@@ -1,0 +1,102 @@
+//! `test`: every check and test there is, or a quick look at some of the end-to-end tests.
+
+mod examples;
+mod servers;
+mod steps;
+mod tools;
+
+use std::{
+    env,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result, bail};
+use testbed::shared::VARIABLE;
+
+use crate::{place, up};
+use servers::Servers;
+use steps::{Outcome, Steps};
+
+/// What to run.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Run only the end-to-end tests whose names contain one of these words; `.` is all of them.
+    #[arg(value_name = "WORD")]
+    words: Vec<String>,
+    /// Leave PostgreSQL and RabbitMQ running for the next time; `cargo xtask down` ends them.
+    #[arg(long)]
+    keep_servers: bool,
+}
+
+/// Runs it; failure when anything failed.
+pub fn test(options: &Options) -> Result<ExitCode> {
+    if options.words.is_empty() { everything(options) } else { some(options) }
+}
+
+/// The quick way, for whoever works on one thing.
+fn some(options: &Options) -> Result<ExitCode> {
+    let servers = Servers::start(options.keep_servers)?;
+    up::build()?;
+    let servers = servers.ready()?;
+    let words = options.words.iter().filter(|word| *word != ".");
+    let status = Command::new(cargo())
+        .args(["test", "--package", "e2e", "--test", "e2e", "--"])
+        .args(words)
+        .env(VARIABLE, servers.file())
+        .status()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn everything(options: &Options) -> Result<ExitCode> {
+    let mut steps = Steps::default();
+    let mut servers = None;
+    // They take some seconds to come up, so they start first and are waited for when needed.
+    steps.run("servers", || {
+        servers = Some(Servers::start(options.keep_servers)?);
+        Ok(Outcome::Passed)
+    });
+    steps.run("format", || cargo_step(&["fmt", "--all", "--check"]));
+    steps.run("clippy", || {
+        cargo_step(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
+    });
+    steps.run("buf lint", tools::buf_lint);
+    steps.run("build", || up::build().map(|()| Outcome::Passed));
+    let mut ready = None;
+    steps.run("migrations", || {
+        ready = Some(servers.take().context("the servers did not start")?.ready()?);
+        Ok(Outcome::Passed)
+    });
+    steps.run("cargo test", || {
+        let mut command = cargo_command(&["test", "--workspace", "--quiet", "--no-fail-fast"]);
+        if let Some(servers) = &ready {
+            command.env(VARIABLE, servers.file());
+        }
+        step(&mut command)
+    });
+    examples::run(&mut steps);
+    drop(ready);
+    Ok(steps.close())
+}
+
+fn cargo() -> std::ffi::OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn cargo_command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(cargo());
+    command.args(arguments).current_dir(place::top());
+    command
+}
+
+fn cargo_step(arguments: &[&str]) -> Result<Outcome> {
+    step(&mut cargo_command(arguments))
+}
+
+/// Runs a command whose output is the person's to read.
+fn step(command: &mut Command) -> Result<Outcome> {
+    let status = command.stdin(std::process::Stdio::null()).status()?;
+    if !status.success() {
+        bail!("ended with {status}");
+    }
+    Ok(Outcome::Passed)
+}

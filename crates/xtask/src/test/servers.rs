@@ -1,0 +1,107 @@
+//! The servers that the tests share.
+
+use std::{
+    fs,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    thread::{self, JoinHandle},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use launch::Line;
+use testbed::{postgres, process, process::Process, shared, shared::Shared};
+
+use crate::{install, place, up::LIST};
+
+/// Servers that are starting, or run already.
+pub struct Servers {
+    directory: PathBuf,
+    keep: bool,
+    starting: Starting,
+    _lock: File,
+}
+
+enum Starting {
+    Kept(Box<Shared>),
+    Anew(JoinHandle<Result<(Shared, [Process; 3])>>),
+}
+
+/// Servers that run. Dropping them ends them, unless they are kept.
+pub struct Ready {
+    directory: PathBuf,
+    _processes: Option<[Process; 3]>,
+    _lock: File,
+}
+
+impl Servers {
+    /// Begins to start them, or takes those that an earlier run kept.
+    pub fn start(keep: bool) -> Result<Self> {
+        let directory = place::test();
+        fs::create_dir_all(&directory)?;
+        let lock = File::create(directory.join("lock"))?;
+        if lock.try_lock().is_err() {
+            bail!("another `cargo xtask test` runs; wait for it");
+        }
+        let starting = match running(&directory) {
+            Some(shared) => Starting::Kept(Box::new(shared)),
+            None => {
+                install::servers(&mut Line::new(""))?;
+                wipe(&directory)?;
+                process::keep_list(directory.join(LIST));
+                let directory = directory.clone();
+                Starting::Anew(thread::spawn(move || shared::start(&directory, place::programs())))
+            }
+        };
+        Ok(Self { directory, keep, starting, _lock: lock })
+    }
+
+    /// Waits until they run, and prepares the database that tests copy.
+    pub fn ready(self) -> Result<Ready> {
+        let (shared, processes) = match self.starting {
+            Starting::Kept(shared) => (*shared, None),
+            Starting::Anew(starting) => {
+                let (shared, processes) = starting.join().map_err(|_| anyhow!("a server's start broke off"))??;
+                (shared, Some(processes))
+            }
+        };
+        let processes = processes.and_then(|processes| match self.keep {
+            false => Some(processes),
+            true => {
+                processes.map(Process::detach).iter().for_each(drop);
+                None
+            }
+        });
+        let ready = Ready { directory: self.directory, _processes: processes, _lock: self._lock };
+        shared.migrate_template().context("the migrations")?;
+        shared.write(&ready.file())?;
+        Ok(ready)
+    }
+}
+
+impl Ready {
+    /// What the tests read.
+    pub fn file(&self) -> PathBuf {
+        self.directory.join("servers.json")
+    }
+}
+
+/// What an earlier run left running on purpose.
+fn running(directory: &Path) -> Option<Shared> {
+    let programs = process::read_list(&directory.join(LIST));
+    let all = programs.len() == 3 && programs.iter().all(process::Record::is_running);
+    all.then(|| Shared::read(&directory.join("servers.json")).ok())?
+}
+
+/// Ends what a broken-off run left behind, and removes its data.
+fn wipe(directory: &Path) -> Result<()> {
+    crate::down::stop(directory)?;
+    let data = postgres::reachable_directory(&directory.join("postgres"))?;
+    for folder in [data, directory.join("rabbitmq"), directory.join("worlds"), directory.join("log")] {
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}

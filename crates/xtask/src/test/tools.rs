@@ -1,0 +1,58 @@
+//! Tools from package registries, installed under `target/tools` with their ordinary clients.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Result, bail};
+
+use super::steps::Outcome;
+use crate::{install, place};
+
+/// The version whose lint rules the contract is held to.
+const BUF: &str = "@bufbuild/buf@1.75.0";
+/// What the Python example needs.
+const REQUIREMENTS: &str = "examples/python/requirements.txt";
+
+/// Runs `buf lint`, where npm can bring it.
+pub fn buf_lint() -> Result<Outcome> {
+    let Some(buf) = buf() else {
+        return Ok(Outcome::Skipped("buf cannot be had: no npm, or no way to its registry".to_owned()));
+    };
+    super::step(Command::new(buf).arg("lint").current_dir(place::top()))
+}
+
+/// `buf`, from the path or by npm.
+pub fn buf() -> Option<PathBuf> {
+    if install::has("buf", &["--version"]) {
+        return Some("buf".into());
+    }
+    let folder = place::tools().join("npm");
+    let program = folder.join("node_modules/.bin/buf");
+    if !program.exists() {
+        let prefix = folder.display().to_string();
+        install::has("npm", &["install", "--prefix", &prefix, "--no-audit", "--no-fund", "--no-save", BUF]);
+    }
+    program.exists().then_some(program)
+}
+
+/// A Python that has what the example needs, in an environment of its own.
+pub fn python() -> Result<PathBuf> {
+    let folder = place::tools().join("python");
+    let program = folder.join("bin/python");
+    if works(&program) {
+        return Ok(program);
+    }
+    if !install::has("python3", &["-m", "venv", &folder.display().to_string()]) {
+        bail!("no python3 with venv");
+    }
+    let requirements = place::top().join(REQUIREMENTS).display().to_string();
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", &requirements];
+    install::has(&program.display().to_string(), &pip);
+    if !works(&program) {
+        bail!("pip could not install {REQUIREMENTS}");
+    }
+    Ok(program)
+}
+
+fn works(program: &std::path::Path) -> bool {
+    install::has(&program.display().to_string(), &["-c", "import grpc_tools, grpc_status"])
+}

@@ -1,0 +1,356 @@
+//! The start itself, step by step.
+
+use std::{fs, io, path::Path, thread, time::Duration};
+
+use anyhow::{Result, anyhow, bail};
+use launch::Line;
+use serde::{Deserialize, Serialize};
+use testbed::{
+    ports,
+    ports::Port,
+    postgres::{self, Postgres, write_private},
+    process,
+    process::{Process, Start},
+    rabbitmq::{self, RabbitMq},
+    sandi::{
+        Listen, Plan, Sandi, Servers,
+        callers::Caller,
+        numbered,
+        settings::{Override, Program},
+    },
+};
+
+use super::{
+    ENVIRONMENT, LIST, Options, PASSWORDS,
+    seed::{self, People},
+};
+use crate::{install, place, shell::Environment};
+
+/// Database and virtual host of the demo.
+const NAME: &str = "sandi";
+
+/// What runs.
+pub struct Started {
+    /// What a shell can source.
+    pub environment: Environment,
+    /// The ports that are ours.
+    pub ports: Ports,
+}
+
+/// Where everything listens; each knows whether it had to move.
+pub struct Ports {
+    /// The calls, one for each identity process.
+    pub grpc: Vec<Port>,
+    /// Metrics of each identity process.
+    pub identity_admin: Vec<Port>,
+    /// Metrics of each mailer.
+    pub mailer_admin: Vec<Port>,
+    /// The sink.
+    pub smtp: Port,
+    /// The page.
+    pub page: Port,
+    /// PostgreSQL.
+    pub postgres: Port,
+    /// RabbitMQ for programs.
+    pub amqp: Port,
+    /// RabbitMQ for people.
+    pub management: Port,
+}
+
+/// Starts everything in the directory.
+pub fn start(directory: &Path, options: &Options) -> Result<Started> {
+    let mut line = Line::new("");
+    install::servers(&mut line)?;
+    prepare(directory, options.keep)?;
+    let ports = Ports::choose(usize::from(options.identities), usize::from(options.mailers));
+
+    let servers = start_servers(directory, &ports);
+    line.step("starting PostgreSQL and RabbitMQ")?;
+    line.clear()?;
+    build()?;
+    line.step("starting PostgreSQL and RabbitMQ")?;
+    let (postgres, rabbitmq) = servers.join().map_err(|_| anyhow!("a server's start broke off"))??;
+    create_homes(&postgres, &rabbitmq)?;
+
+    line.step("starting Sandi")?;
+    let mailbox = start_mailbox(directory, &ports)?;
+    let state = State::of(directory)?;
+    let sandi = Sandi::lay_out(plan(directory, options, &ports, &postgres, &rabbitmq, &state)?)?;
+    sandi.migrate()?;
+    let (identities, mailers) = start_programs(&sandi)?;
+    let link_base = format!("http://{}", ports.page.address());
+    let people = seed::seed(&sandi, &link_base)?;
+    line.clear()?;
+
+    let environment = environment(&Running {
+        directory,
+        ports: &ports,
+        postgres: postgres.server(),
+        rabbitmq: rabbitmq.server(),
+        sandi: &sandi,
+        people: &people,
+        identities: &identities,
+        mailers: &mailers,
+    })?;
+    // From here on they end by `down`, not with us.
+    for process in identities.into_iter().chain(mailers).chain([mailbox]) {
+        process.detach();
+    }
+    let [node, mapper] = rabbitmq.into_processes();
+    for process in [postgres.into_process(), node, mapper] {
+        process.detach();
+    }
+    Ok(Started { environment, ports })
+}
+
+/// Makes room for new data, unless the last time's is kept.
+fn prepare(directory: &Path, keep: bool) -> Result<()> {
+    let postgres = postgres::reachable_directory(&directory.join("postgres"))?;
+    let demo = ["rabbitmq", "mailbox", "keys", "secrets", "log"].map(|name| directory.join(name));
+    if !keep {
+        for folder in demo.iter().chain([&postgres]) {
+            remove(fs::remove_dir_all(folder))?;
+        }
+        for file in [ENVIRONMENT, PASSWORDS, State::FILE] {
+            remove(fs::remove_file(directory.join(file)))?;
+        }
+    }
+    for folder in demo {
+        fs::create_dir_all(folder)?;
+    }
+    process::keep_list(directory.join(LIST));
+    Ok(())
+}
+
+fn remove(outcome: io::Result<()>) -> io::Result<()> {
+    outcome.or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
+}
+
+impl Ports {
+    fn choose(identities: usize, mailers: usize) -> Self {
+        let from = |usual: u16, count: usize| (0..count).map(|index| ports::prefer(usual + index as u16)).collect();
+        Self {
+            grpc: from(50051, identities),
+            // A mailer's is the next one where there is one of each.
+            identity_admin: from(9464, 1).into_iter().chain(from(9474, identities - 1)).collect(),
+            mailer_admin: from(9465, 1).into_iter().chain(from(9484, mailers - 1)).collect(),
+            smtp: ports::prefer(1025),
+            page: ports::prefer(8025),
+            postgres: ports::prefer(5432),
+            amqp: ports::prefer(5672),
+            management: ports::prefer(15672),
+        }
+    }
+}
+
+/// PostgreSQL and RabbitMQ side by side, while the programs are built.
+fn start_servers(directory: &Path, ports: &Ports) -> thread::JoinHandle<Result<(Postgres, RabbitMq)>> {
+    let log = directory.join("log");
+    let postgres_directory = directory.join("postgres");
+    let postgres_log = log.join("postgres.log");
+    let postgres_port = ports.postgres.number;
+    let rabbitmq_options = rabbitmq::Options {
+        directory: directory.join("rabbitmq"),
+        log: log.join("rabbitmq"),
+        amqp: ports.amqp.number,
+        management: ports.management.number,
+    };
+    thread::spawn(move || {
+        let postgres = thread::spawn(move || {
+            Postgres::start(postgres::Options {
+                directory: postgres::reachable_directory(&postgres_directory)?,
+                log: postgres_log,
+                port: postgres_port,
+                durable: true,
+            })
+        });
+        let rabbitmq = RabbitMq::start(rabbitmq_options)?;
+        let postgres = postgres.join().map_err(|_| anyhow!("PostgreSQL's start broke off"))??;
+        Ok((postgres, rabbitmq))
+    })
+}
+
+/// Builds the two programs.
+pub fn build() -> Result<()> {
+    let status = launch::build("building the programs", &["--package", "identity", "--package", "mailer"])?;
+    if !status.success() {
+        bail!("the programs do not build");
+    }
+    Ok(())
+}
+
+fn create_homes(postgres: &Postgres, rabbitmq: &RabbitMq) -> Result<()> {
+    let exists = format!("SELECT 1 FROM pg_database WHERE datname = '{NAME}'");
+    if postgres.server().query("postgres", &exists)?.is_empty() {
+        postgres.server().create_database(NAME, None)?;
+    }
+    rabbitmq.server().create_vhost(NAME)
+}
+
+fn start_mailbox(directory: &Path, ports: &Ports) -> Result<Process> {
+    let (smtp, page) = (ports.smtp.address().to_string(), ports.page.address().to_string());
+    let folder = directory.join("mailbox").display().to_string();
+    let program = std::env::current_exe()?;
+    let mut process = Start::new("mailbox", program, directory.join("log/mailbox.log"))
+        .args(["mailbox", "--smtp", &smtp, "--page", &page, "--folder", &folder])
+        .spawn()?;
+    process.wait_ready(&format!("http://{page}/"), Duration::from_secs(10))?;
+    Ok(process)
+}
+
+fn plan(
+    directory: &Path,
+    options: &Options,
+    ports: &Ports,
+    postgres: &Postgres,
+    rabbitmq: &RabbitMq,
+    state: &State,
+) -> Result<Plan> {
+    let (database, broker) = (postgres.server(), rabbitmq.server());
+    Ok(Plan {
+        directory: directory.to_owned(),
+        programs: place::programs(),
+        servers: Servers {
+            database_owner: database.owner_url(NAME),
+            database: database.service_url(NAME),
+            amqp_identity: broker.identity_url(NAME),
+            amqp_mailer: broker.mailer_url(NAME),
+        },
+        smtp: ports.smtp.address(),
+        identities: ports
+            .grpc
+            .iter()
+            .zip(&ports.identity_admin)
+            .map(|(grpc, admin)| Listen { grpc: grpc.address(), admin: admin.address() })
+            .collect(),
+        mailers: ports.mailer_admin.iter().map(|port| port.address()).collect(),
+        callers: state.callers.clone(),
+        overrides: overrides(&options.set)?,
+        environment: Vec::new(),
+    })
+}
+
+/// The demo's own settings, then the given ones over them.
+fn overrides(given: &[Override]) -> Result<Vec<Override>> {
+    // Wide, so that no command of the demo has to wait for the one before.
+    let own = [
+        "identity.limits.mails_per_minute=1000",
+        "identity.limits.live_links=1000",
+        "identity.limits.mails_per_day=100000",
+        "identity.limits.address_per_minute=100000",
+    ];
+    let mut all = own.iter().map(|text| text.parse()).collect::<Result<Vec<Override>>>()?;
+    all.extend(given.iter().cloned());
+    let given_is = |name| given.iter().any(|it| it.is(Program::Identity, name));
+    let migrates_elsewhere = given_is("database.migrate_url") || given_is("database.migrate_url_file");
+    for name in ["database.url", "database.url_file"] {
+        // A database of one's own is also the one to migrate.
+        if let Some(url) =
+            given.iter().find_map(|it| it.text_of(Program::Identity, name)).filter(|_| !migrates_elsewhere)
+        {
+            let owner = name.replace("url", "migrate_url");
+            all.push(format!("identity.{owner}={url}").parse()?);
+        }
+    }
+    Ok(all)
+}
+
+/// All at once: they do not need each other to become ready.
+fn start_programs(sandi: &Sandi) -> Result<(Vec<Process>, Vec<Process>)> {
+    let plan = sandi.plan();
+    let mut identities =
+        (0..plan.identities.len()).map(|index| sandi.start_identity(index)).collect::<Result<Vec<_>>>()?;
+    let mut mailers = (0..plan.mailers.len()).map(|index| sandi.start_mailer(index)).collect::<Result<Vec<_>>>()?;
+    for (index, process) in identities.iter_mut().enumerate() {
+        sandi.wait_identity(index, process)?;
+    }
+    for (index, process) in mailers.iter_mut().enumerate() {
+        sandi.wait_mailer(index, process)?;
+    }
+    Ok((identities, mailers))
+}
+
+/// What outlives a restart with `--keep`, beyond the servers' data.
+#[derive(Serialize, Deserialize)]
+struct State {
+    callers: Vec<Caller>,
+}
+
+impl State {
+    const FILE: &str = "state.json";
+
+    fn of(directory: &Path) -> Result<Self> {
+        let file = directory.join(Self::FILE);
+        if let Ok(text) = fs::read_to_string(&file) {
+            return Ok(serde_json::from_str(&text)?);
+        }
+        let state = Self { callers: Caller::usual() };
+        write_private(&file, &serde_json::to_string(&state)?)?;
+        Ok(state)
+    }
+}
+
+struct Running<'a> {
+    directory: &'a Path,
+    ports: &'a Ports,
+    postgres: &'a postgres::Server,
+    rabbitmq: &'a rabbitmq::Server,
+    sandi: &'a Sandi,
+    people: &'a People,
+    identities: &'a [Process],
+    mailers: &'a [Process],
+}
+
+/// The names that the outside relies on.
+fn environment(running: &Running) -> Result<Environment> {
+    let Running { directory, ports, postgres, rabbitmq, sandi, people, .. } = running;
+    let overrides = &sandi.plan().overrides;
+    let set = |program, name: &str| overrides.iter().rev().find_map(|it| it.text_of(program, name));
+    let mut environment = Environment::default();
+
+    for (index, port) in ports.grpc.iter().enumerate() {
+        let address = set(Program::Identity, "grpc.listen").filter(|_| index == 0);
+        let address = address.map_or_else(|| port.address().to_string(), ToOwned::to_owned);
+        environment.set(suffixed("SANDI_GRPC_ADDR", index), format!("http://{address}"));
+    }
+    let metrics = |port: &Port| format!("http://{}/metrics", port.address());
+    for (index, (process, admin)) in running.identities.iter().zip(&ports.identity_admin).enumerate() {
+        environment.set(suffixed("SANDI_PID_IDENTITY", index), process.pid());
+        environment.set(suffixed("SANDI_METRICS_IDENTITY", index), metrics(admin));
+    }
+    for (index, (process, admin)) in running.mailers.iter().zip(&ports.mailer_admin).enumerate() {
+        environment.set(suffixed("SANDI_PID_MAILER", index), process.pid());
+        environment.set(suffixed("SANDI_METRICS_MAILER", index), metrics(admin));
+    }
+    for caller in &sandi.plan().callers {
+        environment.set(format!("SANDI_TOKEN_{}", caller.name.to_uppercase()), &caller.token);
+    }
+    let database = set(Program::Identity, "database.migrate_url").or_else(|| set(Program::Identity, "database.url"));
+    environment.set("SANDI_DATABASE_URL", database.map_or_else(|| postgres.owner_url(NAME), ToOwned::to_owned));
+    let amqp = |program, own: String| set(program, "amqp.url").map_or(own, ToOwned::to_owned);
+    environment.set("SANDI_AMQP_URL", rabbitmq.administrator_url(NAME));
+    environment.set("SANDI_AMQP_URL_IDENTITY", amqp(Program::Identity, rabbitmq.identity_url(NAME)));
+    environment.set("SANDI_AMQP_URL_MAILER", amqp(Program::Mailer, rabbitmq.mailer_url(NAME)));
+    environment.set("SANDI_RABBITMQ_MANAGEMENT_URL", rabbitmq.management_url());
+    environment.set("SANDI_SMTP_ADDR", ports.smtp.address());
+    environment.set("SANDI_MAILBOX_DIR", directory.join("mailbox").display());
+    environment.set("SANDI_MAILBOX_URL", format!("http://{}", ports.page.address()));
+    environment.set("SANDI_LOG_DIR", directory.join("log").display());
+    environment.set("SANDI_KEYS_DIR", directory.join("keys").display());
+    environment.set("SANDI_DEMO_ORGANIZATION_ID", &people.organization);
+    environment.set("SANDI_DEMO_ADMIN", seed::ADMIN);
+    environment.set("SANDI_DEMO_ADMIN_ID", &people.admin);
+    environment.set("SANDI_DEMO_USER", seed::USER);
+    environment.set("SANDI_DEMO_USER_ID", &people.user);
+    environment.set("SANDI_DEMO_NO_ADDRESS", seed::WITHOUT_ADDRESS);
+    environment.set("SANDI_DEMO_PASSWORD", seed::PASSWORD);
+    Ok(environment)
+}
+
+/// `NAME`, `NAME_2`, `NAME_3` …
+fn suffixed(name: &str, index: usize) -> String {
+    numbered(name, index).replace('-', "_")
+}
