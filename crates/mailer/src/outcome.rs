@@ -1,0 +1,186 @@
+//! What one attempt came to, and the table that decides it.
+
+use std::time::Duration;
+
+use proto::mailer::events::v1::mail_status;
+
+/// The outcomes of an attempt. One that is held is not over yet: nobody's mail fails by our own
+/// faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The mail server took it.
+    Sent,
+    /// It said to come again (4yz), or the dialogue broke off before the content was over.
+    Deferred,
+    /// It refused for good (5yz).
+    Bounced,
+    /// It fell silent after the final dot: it may have the mail or not.
+    Unknown,
+    /// The mail's time was over before it was handed over.
+    Expired,
+    /// The event is genuine, and cannot be made into a mail.
+    Parked,
+    /// Our own fault: the mail server cannot be reached or does not want to talk to us.
+    Held,
+}
+
+/// How far an attempt got (`phase` of MailStatus).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// TCP, the banner, EHLO.
+    Connect,
+    /// STARTTLS and the handshake.
+    Tls,
+    /// AUTH.
+    Auth,
+    /// MAIL FROM.
+    Mail,
+    /// RCPT TO.
+    Rcpt,
+    /// DATA and the content.
+    Data,
+    /// After the final dot.
+    Final,
+}
+
+/// A mail server's answer, without its text: that repeats addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Three digits.
+    pub code: u16,
+    /// RFC 3463, empty when there is none.
+    pub enhanced: String,
+}
+
+/// One attempt, as it is reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// How far it got; none when no mail server was involved.
+    pub phase: Option<Phase>,
+    /// The last answer, if there was one.
+    pub reply: Option<Reply>,
+    /// `host:port`, empty when no mail server was involved.
+    pub relay: String,
+    /// How long it took.
+    pub duration: Duration,
+    /// For the log and the health page: free of addresses and secrets.
+    pub cause: String,
+}
+
+impl Attempt {
+    /// An attempt that no mail server saw.
+    pub fn without_relay(outcome: Outcome, cause: impl Into<String>) -> Self {
+        Self { outcome, phase: None, reply: None, relay: String::new(), duration: Duration::ZERO, cause: cause.into() }
+    }
+}
+
+/// What a refusal or a silence means.
+///
+/// | | 4yz | 5yz | no answer |
+/// |---|---|---|---|
+/// | connect | deferred | held | held |
+/// | tls, auth | held | held | held |
+/// | mail | deferred | held | deferred |
+/// | rcpt, data | deferred | bounced | deferred |
+/// | final | deferred | bounced | unknown |
+///
+/// MAIL FROM names only us, so a final refusal there is about us; so is 530 anywhere
+/// (RFC 4954, section 6: authentication required).
+pub fn of_failure(phase: Phase, reply: Option<&Reply>) -> Outcome {
+    let class = reply.map(|reply| reply.code / 100);
+    match (phase, class) {
+        _ if reply.is_some_and(|reply| reply.code == 530) => Outcome::Held,
+        (Phase::Tls | Phase::Auth, _) => Outcome::Held,
+        (Phase::Connect, Some(4)) => Outcome::Deferred,
+        (Phase::Connect, _) | (Phase::Mail, Some(5)) => Outcome::Held,
+        (Phase::Rcpt | Phase::Data | Phase::Final, Some(5)) => Outcome::Bounced,
+        (Phase::Final, Some(4)) => Outcome::Deferred,
+        (Phase::Final, _) => Outcome::Unknown,
+        (Phase::Mail | Phase::Rcpt | Phase::Data, _) => Outcome::Deferred,
+    }
+}
+
+impl Outcome {
+    /// After these no attempt of the event is mailed again.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Sent | Self::Bounced)
+    }
+
+    /// For metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Deferred => "deferred",
+            Self::Bounced => "bounced",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::Parked => "parked",
+            Self::Held => "held",
+        }
+    }
+}
+
+impl From<Outcome> for mail_status::Outcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Sent => Self::Sent,
+            Outcome::Deferred => Self::Deferred,
+            Outcome::Bounced => Self::Bounced,
+            Outcome::Unknown => Self::Unknown,
+            Outcome::Expired => Self::Expired,
+            Outcome::Parked => Self::Parked,
+            Outcome::Held => Self::Held,
+        }
+    }
+}
+
+impl Phase {
+    /// As it stands in MailStatus.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::Mail => "mail",
+            Self::Rcpt => "rcpt",
+            Self::Data => "data",
+            Self::Final => "final",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(Phase::Connect, None, Outcome::Held)]
+    #[case(Phase::Connect, Some(421), Outcome::Deferred)]
+    #[case(Phase::Connect, Some(554), Outcome::Held)]
+    #[case(Phase::Tls, None, Outcome::Held)]
+    #[case(Phase::Tls, Some(454), Outcome::Held)]
+    #[case(Phase::Auth, Some(535), Outcome::Held)]
+    #[case(Phase::Auth, Some(454), Outcome::Held)]
+    #[case(Phase::Mail, Some(451), Outcome::Deferred)]
+    #[case(Phase::Mail, Some(550), Outcome::Held)]
+    #[case(Phase::Mail, None, Outcome::Deferred)]
+    #[case(Phase::Rcpt, Some(450), Outcome::Deferred)]
+    #[case(Phase::Rcpt, Some(550), Outcome::Bounced)]
+    #[case(Phase::Rcpt, Some(530), Outcome::Held)]
+    #[case(Phase::Rcpt, None, Outcome::Deferred)]
+    #[case(Phase::Data, Some(421), Outcome::Deferred)]
+    #[case(Phase::Data, Some(554), Outcome::Bounced)]
+    #[case(Phase::Data, None, Outcome::Deferred)]
+    #[case(Phase::Final, Some(452), Outcome::Deferred)]
+    #[case(Phase::Final, Some(552), Outcome::Bounced)]
+    #[case(Phase::Final, None, Outcome::Unknown)]
+    #[case(Phase::Final, Some(354), Outcome::Unknown)]
+    fn a_refusal_means_what_the_table_says(#[case] phase: Phase, #[case] code: Option<u16>, #[case] outcome: Outcome) {
+        let reply = code.map(|code| Reply { code, enhanced: String::new() });
+        assert_eq!(of_failure(phase, reply.as_ref()), outcome);
+    }
+}
