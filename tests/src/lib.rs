@@ -1,1 +1,30 @@
+//! Sandi seen from outside: programs, calls, mails, queues and rows, never a function of theirs.
 //!
+//! A test starts a [`World`], does what people do, and looks at what they see:
+//!
+//! ```no_run
+//! # use e2e::{World, Person};
+//! # async fn example() {
+//! let world = World::start().await;
+//! let kopi = world.organization("kopi").await;
+//! world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+//! let request = world.request_reset("budi").await;
+//! let mail = world.mail_to("budi@kopi.example").await;
+//! # }
+//! ```
+//!
+//! The helpers panic with what they saw: in a test that is the answer.
+
+pub mod broker;
+pub mod client;
+pub mod database;
+pub mod people;
+pub mod refusal;
+pub mod resets;
+mod servers;
+pub mod world;
+
+pub use people::Person;
+pub use refusal::{Refusal, refused};
+pub use testbed::smtp::{Act, Mail, Phase, Rule};
+pub use world::{Builder, World};

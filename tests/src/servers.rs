@@ -1,0 +1,18 @@
+//! The PostgreSQL and RabbitMQ that the tests share.
+
+use std::{env, path::Path, sync::LazyLock};
+
+use testbed::shared::{Shared, VARIABLE};
+
+/// What whoever started the tests prepared.
+pub(crate) fn shared() -> &'static Shared {
+    static SHARED: LazyLock<Shared> = LazyLock::new(|| {
+        let Some(file) = env::var_os(VARIABLE) else {
+            panic!(
+                "these tests need servers: run them with `cargo xtask test`, or some of them with `cargo xtask test WORD`"
+            );
+        };
+        Shared::read(Path::new(&file)).unwrap_or_else(|error| panic!("{VARIABLE}: {error:#}"))
+    });
+    &SHARED
+}

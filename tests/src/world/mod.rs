@@ -1,0 +1,138 @@
+//! One whole Sandi for one test: its own database, virtual host, keys, mail server and programs.
+
+mod builder;
+mod programs;
+
+use std::{path::PathBuf, sync::LazyLock};
+
+use testbed::{
+    postgres,
+    postgres::Postgres,
+    process::Process,
+    rabbitmq,
+    rabbitmq::RabbitMq,
+    sandi::Sandi,
+    smtp::{Rule, Sink},
+};
+use tokio::{
+    runtime::{Builder as RuntimeBuilder, Runtime},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tonic::transport::Channel;
+
+pub use builder::Builder;
+pub use testbed::sandi::settings::Program;
+
+/// How many stand at once: each is some five processes on a machine of few cores.
+const AT_ONCE: usize = 3;
+
+/// A running Sandi. Dropping it ends its programs and removes its database, virtual host and files; after a failed test
+/// the files stay, and their place is printed.
+pub struct World {
+    pub(crate) sandi: Sandi,
+    identities: Vec<Option<Process>>,
+    mailers: Vec<Option<Process>>,
+    channels: Vec<Channel>,
+    sink: Sink,
+    postgres: postgres::Server,
+    own_postgres: Option<Postgres>,
+    rabbitmq: rabbitmq::Server,
+    own_rabbitmq: Option<RabbitMq>,
+    /// Database and virtual host have the same name.
+    name: String,
+    directory: PathBuf,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Where sinks run, so that they answer also while a test's own thread waits for a program.
+static BACKGROUND: LazyLock<Runtime> = LazyLock::new(|| {
+    RuntimeBuilder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads can be made")
+});
+
+async fn permit() -> OwnedSemaphorePermit {
+    static WORLDS: LazyLock<std::sync::Arc<Semaphore>> = LazyLock::new(|| Semaphore::new(AT_ONCE).into());
+    std::sync::Arc::clone(&WORLDS).acquire_owned().await.expect("it is never closed")
+}
+
+impl World {
+    /// One identity process and one mailer, with the programs' own defaults.
+    pub async fn start() -> Self {
+        Self::build().start().await
+    }
+
+    /// A world to be described first.
+    pub fn build() -> Builder {
+        Builder::default()
+    }
+
+    /// The mail server.
+    pub fn sink(&self) -> &Sink {
+        &self.sink
+    }
+
+    /// Tells the mail server to do something else than accept, from now on.
+    pub fn script(&self, rule: Rule) {
+        self.sink.script(rule);
+    }
+
+    /// How the database server is reached by `psql` and `pg_dump`; the database is [`World::database_name`].
+    pub fn postgres(&self) -> &postgres::Server {
+        &self.postgres
+    }
+
+    /// The database's name.
+    pub fn database_name(&self) -> &str {
+        &self.name
+    }
+
+    /// The broker's management API.
+    pub fn rabbitmq(&self) -> &rabbitmq::Server {
+        &self.rabbitmq
+    }
+
+    /// The virtual host's name.
+    pub fn vhost(&self) -> &str {
+        &self.name
+    }
+
+    /// The broker of this world alone, to stop and start; it must have been asked for with [`Builder::own_broker`].
+    pub fn broker_process(&mut self) -> &mut RabbitMq {
+        self.own_rabbitmq.as_mut().expect("a broker of its own was not asked for")
+    }
+
+    /// The database server of this world alone; it must have been asked for with [`Builder::own_database`].
+    pub fn database_process(&mut self) -> &mut Postgres {
+        self.own_postgres.as_mut().expect("a database server of its own was not asked for")
+    }
+
+    /// The connection to the identity process of that index.
+    pub fn channel(&self, index: usize) -> Channel {
+        self.channels[index].clone()
+    }
+
+    /// A file or folder of the installation, for example `keys/identity`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.sandi.path(name)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.identities.clear();
+        self.mailers.clear();
+        if self.own_rabbitmq.is_none() {
+            // A node that is gone has nothing to clean up.
+            let _ = self.rabbitmq.delete_vhost(&self.name);
+        }
+        if self.own_postgres.is_none() {
+            let _ = self.postgres.drop_database(&self.name);
+        }
+        self.own_rabbitmq = None;
+        self.own_postgres = None;
+        if std::thread::panicking() {
+            eprintln!("settings and logs of this world: {}", self.directory.display());
+        } else {
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The programs of a world: killed, ended, started again, and what they said.
+
+use std::process::ExitStatus;
+
+use testbed::{
+    process::{Process, TERMINATE},
+    sandi::{self, DRAIN, numbered},
+};
+
+use super::{Program, World};
+
+impl World {
+    /// Kills a program at once, as a crash would.
+    pub fn kill(&mut self, program: Program, index: usize) {
+        self.slot(program, index).take().expect("it runs").kill();
+    }
+
+    /// Ends a program as its supervisor would, and gives its exit status.
+    ///
+    /// # Panics
+    /// When it has not ended within 15 s.
+    pub fn terminate(&mut self, program: Program, index: usize) -> ExitStatus {
+        let mut process = self.slot(program, index).take().expect("it runs");
+        process.stop(TERMINATE, DRAIN).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// Starts a program that was killed or ended, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it is not ready within 30 s; with the end of its log.
+    pub fn start_again(&mut self, program: Program, index: usize) {
+        let process = self.launch(program, index).unwrap_or_else(|error| panic!("{error:#}"));
+        *self.slot(program, index) = Some(process);
+    }
+
+    fn launch(&self, program: Program, index: usize) -> anyhow::Result<Process> {
+        match program {
+            Program::Identity => {
+                let mut process = self.sandi.start_identity(index)?;
+                self.sandi.wait_identity(index, &mut process)?;
+                Ok(process)
+            }
+            Program::Mailer => {
+                let mut process = self.sandi.start_mailer(index)?;
+                self.sandi.wait_mailer(index, &mut process)?;
+                Ok(process)
+            }
+        }
+    }
+
+    /// The process id of a running program.
+    pub fn pid(&self, program: Program, index: usize) -> u32 {
+        let processes = match program {
+            Program::Identity => &self.identities,
+            Program::Mailer => &self.mailers,
+        };
+        processes[index].as_ref().expect("it runs").pid()
+    }
+
+    /// All that a program has logged since the world began.
+    pub fn log(&self, program: Program, index: usize) -> String {
+        let file = self.path("log").join(format!("{}.log", numbered(program.name(), index)));
+        std::fs::read_to_string(file).unwrap_or_default()
+    }
+
+    /// Runs a command of a program with the first one's settings, and gives its output.
+    ///
+    /// # Errors
+    /// With what the program said.
+    pub fn command(&self, program: Program, arguments: &[&str]) -> anyhow::Result<String> {
+        match program {
+            Program::Identity => self.sandi.identity(arguments, ""),
+            Program::Mailer => self.sandi.mailer(arguments, ""),
+        }
+    }
+
+    /// What a program's admin port answers at `path`, for example `/metrics`.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn admin(&self, program: Program, index: usize, path: &str) -> testbed::http::Answer {
+        let address = match program {
+            Program::Identity => self.sandi.plan().identities[index].admin,
+            Program::Mailer => self.sandi.plan().mailers[index],
+        };
+        let http = testbed::http::Http::new();
+        http.get(&format!("http://{address}{path}")).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    fn slot(&mut self, program: Program, index: usize) -> &mut Option<Process> {
+        match program {
+            Program::Identity => &mut self.identities[index],
+            Program::Mailer => &mut self.mailers[index],
+        }
+    }
+
+    /// The installation's files and plan.
+    pub fn sandi(&self) -> &sandi::Sandi {
+        &self.sandi
+    }
+}

@@ -1,0 +1,3 @@
+//! Everything seen from outside. One module for each subject.
+
+mod journeys;
