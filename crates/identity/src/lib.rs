@@ -1,1 +1,20 @@
+//! The identity service: it owns the passwords of a multi-tenant CRM.
 //!
+//! Data goes one way: `grpc` -> `ops` -> `store`, then `issuer` -> `relay` -> broker, and `feedback`
+//! brings back what became of each mail.
+
+pub mod cli;
+pub mod digest;
+pub mod domain;
+pub mod events;
+pub mod feedback;
+pub mod grpc;
+pub mod hasher;
+pub mod issuer;
+pub mod maintenance;
+pub mod ops;
+pub mod relay;
+pub mod serve;
+pub mod service;
+pub mod settings;
+pub mod store;

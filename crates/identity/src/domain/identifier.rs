@@ -29,3 +29,28 @@ impl Identifier {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::violation::Unit;
+
+    #[test]
+    fn any_text_is_taken_as_it_is() {
+        for text in
+            ["budi", "Budi@Kopi.Example", " two words ", "😀", "\u{202e}idub\u{200b}", "' OR 1=1 --", &"x".repeat(256)]
+        {
+            assert_eq!(Identifier::parse(text).map(|identifier| identifier.0), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn only_empty_long_and_control_characters_are_refused() {
+        let parse = |text: &str| Identifier::parse(text).map(|identifier| identifier.0);
+        assert_eq!(parse(""), Err(Problem::Empty));
+        assert_eq!(parse(&"x".repeat(257)), Err(Problem::TooLong { limit: 256, unit: Unit::Bytes }));
+        for text in ["a\0", "a\r\nb", "\u{1b}[31m", "\u{9b}x"] {
+            assert_eq!(parse(text), Err(Problem::ControlCharacters), "{text:?}");
+        }
+    }
+}

@@ -57,15 +57,10 @@ fn parse_strictly(text: &str) -> Option<Url> {
     }
     let url = Url::parse(text).ok()?;
     let host = url.host_str().is_some_and(|host| !host.is_empty());
-    let bare = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
+    let bare =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     // Anything else ends a link in the eyes of some mail client.
-    let path = url
-        .path()
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte));
+    let path = url.path().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte));
     (host && bare && path && !rest.contains('@')).then_some(url)
 }
 
@@ -75,5 +70,90 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::violation::Unit;
+
+    fn parse(text: &str) -> Result<String, Problem> {
+        LinkBase::parse(text, false).map(|base| base.0)
+    }
+
+    #[test]
+    fn https_with_a_host_is_taken_without_the_slash_at_its_end() {
+        for (text, base) in [
+            ("https://crm.example", "https://crm.example"),
+            ("https://crm.example/", "https://crm.example"),
+            ("https://CRM.Example/Kopi/", "https://crm.example/Kopi"),
+            ("https://crm.example:8443/a/b", "https://crm.example:8443/a/b"),
+            ("https://crm.example:443", "https://crm.example"),
+            ("https://köpi.example", "https://xn--kpi-sna.example"),
+            ("https://10.0.0.1", "https://10.0.0.1"),
+            ("https://crm.example//", "https://crm.example"),
+        ] {
+            assert_eq!(parse(text).as_deref(), Ok(base), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_bend_a_link_is_refused() {
+        for text in [
+            "crm.example",
+            "//crm.example",
+            "https:crm.example",
+            "https:/crm.example",
+            "https:///crm.example",
+            "https://",
+            "https://?x",
+            "https://crm.example/?next=x",
+            "https://crm.example/?",
+            "https://crm.example/#x",
+            "https://crm.example/#",
+            "https://user@crm.example",
+            "https://user:pass@crm.example",
+            "https://@crm.example",
+            "https://:@crm.example",
+            "https://crm.example\\@evil.example",
+            "https://crm.example\\evil",
+            " https://crm.example",
+            "https://crm.example/a b",
+            "https://crm.example/(x)",
+            "https://crm.example/'x'",
+            "https://crm.example:99999",
+            "https://cr m.example",
+        ] {
+            assert_eq!(parse(text), Err(Problem::NotAUrl), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_in_development_mode() {
+        let development = |text| LinkBase::parse(text, true).map(|base| base.0);
+        for text in ["http://localhost:8080", "http://127.0.0.1:8080/x", "http://[::1]:8080", "http://crm.localhost"] {
+            assert!(development(text).is_ok(), "{text}");
+            assert_eq!(parse(text), Err(Problem::NotHttps), "{text}");
+        }
+        for text in [
+            "http://crm.example",
+            "http://127.0.0.1.evil.example",
+            "http://localhost.evil.example",
+            "ftp://crm.example",
+            "javascript://crm.example/x",
+        ] {
+            assert_eq!(development(text), Err(Problem::NotHttps), "{text}");
+        }
+        assert!(development("https://crm.example").is_ok());
+    }
+
+    #[test]
+    fn empty_long_and_control_characters_have_reasons_of_their_own() {
+        assert_eq!(parse(""), Err(Problem::Empty));
+        assert_eq!(parse("https://crm.example/\r\nx"), Err(Problem::ControlCharacters));
+        let long = |length: usize| format!("https://crm.example/{}", "a".repeat(length - 20));
+        assert!(parse(&long(200)).is_ok());
+        assert_eq!(parse(&long(201)), Err(Problem::TooLong { limit: 200, unit: Unit::Bytes }));
     }
 }

@@ -94,23 +94,14 @@ pub fn message(reason: Reason, locale: Locale, retry_after: Option<Duration>) ->
             }
         }
         (true, None) => {
-            format!(
-                "{text} {}",
-                locale.pick(
-                    "Silakan coba lagi sebentar lagi.",
-                    "Please try again in a moment."
-                )
-            )
+            format!("{text} {}", locale.pick("Silakan coba lagi sebentar lagi.", "Please try again in a moment."))
         }
         (false, _) => text.into(),
     }
 }
 
 fn waiting(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::RateLimited | Reason::HasherBusy | Reason::DependencyUnavailable
-    )
+    matches!(reason, Reason::RateLimited | Reason::HasherBusy | Reason::DependencyUnavailable)
 }
 
 /// Indonesian and English.
@@ -136,14 +127,12 @@ fn words(reason: Reason) -> (&'static str, &'static str) {
             "Nama pengguna atau kata sandi tidak cocok. Silakan coba lagi.",
             "The user name or the password does not match. Please try again.",
         ),
-        Reason::CallerUnknown => (
-            "Layanan yang meminta ini tidak dikenal.",
-            "The service that asked for this is not known.",
-        ),
-        Reason::ScopeMissing => (
-            "Layanan yang meminta ini tidak memiliki izin.",
-            "The service that asked for this is not permitted to.",
-        ),
+        Reason::CallerUnknown => {
+            ("Layanan yang meminta ini tidak dikenal.", "The service that asked for this is not known.")
+        }
+        Reason::ScopeMissing => {
+            ("Layanan yang meminta ini tidak memiliki izin.", "The service that asked for this is not permitted to.")
+        }
         Reason::ActorInvalid => (
             "Kami tidak dapat memastikan siapa Anda. Silakan masuk kembali.",
             "We could not tell who you are. Please log in again.",
@@ -153,14 +142,8 @@ fn words(reason: Reason) -> (&'static str, &'static str) {
             "You are not permitted to do this. Please ask your administrator.",
         ),
         Reason::UserNotFound => ("Pengguna ini tidak ditemukan.", "There is no such user."),
-        Reason::OrganizationNotFound => (
-            "Organisasi ini tidak ditemukan.",
-            "There is no such organisation.",
-        ),
-        Reason::ResetNotFound => (
-            "Permintaan atur ulang ini tidak ditemukan.",
-            "There is no such reset.",
-        ),
+        Reason::OrganizationNotFound => ("Organisasi ini tidak ditemukan.", "There is no such organisation."),
+        Reason::ResetNotFound => ("Permintaan atur ulang ini tidak ditemukan.", "There is no such reset."),
         Reason::UserDisabled => (
             "Pengguna ini dinonaktifkan. Aktifkan dahulu, lalu kirim tautannya.",
             "This user is disabled. Enable the user first, then send the link.",
@@ -175,10 +158,9 @@ fn words(reason: Reason) -> (&'static str, &'static str) {
         ),
         Reason::RateLimited => ("Terlalu banyak percobaan.", "There were too many attempts."),
         Reason::HasherBusy => ("Layanan sedang sangat sibuk.", "The service is very busy."),
-        Reason::DependencyUnavailable => (
-            "Layanan sedang tidak tersedia.",
-            "The service is not available at the moment.",
-        ),
+        Reason::DependencyUnavailable => {
+            ("Layanan sedang tidak tersedia.", "The service is not available at the moment.")
+        }
         Reason::IdempotencyMismatch => (
             "Permintaan ini berbeda dari yang sebelumnya dikirim dengan kunci yang sama.",
             "This request differs from an earlier one with the same key.",
@@ -199,13 +181,65 @@ fn words(reason: Reason) -> (&'static str, &'static str) {
             "Tautan ini sudah berakhir, jadi tidak ada yang perlu dicabut.",
             "This link is over already; there is nothing to revoke.",
         ),
-        Reason::MethodUnknown => (
-            "Layanan ini tidak mengenal permintaan itu.",
-            "The service does not know this request.",
-        ),
-        Reason::MessageTooLarge => (
-            "Permintaan ini terlalu besar.",
-            "This request is too large.",
-        ),
+        Reason::MethodUnknown => {
+            ("Layanan ini tidak mengenal permintaan itu.", "The service does not know this request.")
+        }
+        Reason::MessageTooLarge => ("Permintaan ini terlalu besar.", "This request is too large."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_of_the_contract_is_here_in_its_order() {
+        assert_eq!(Reason::ALL.len(), 25);
+        assert_eq!(Reason::ALL[0].as_str(), "FIELD_INVALID");
+        assert_eq!(Reason::ALL[20].as_str(), "INTERNAL");
+        assert_eq!(Reason::ALL[24].as_str(), "MESSAGE_TOO_LARGE");
+    }
+
+    #[test]
+    fn every_reason_speaks_both_languages() {
+        for reason in Reason::ALL {
+            let (id, en) = words(*reason);
+            assert_ne!(id, en);
+            for text in [id, en] {
+                assert!(text.ends_with('.') && !text.contains('!'), "{text}");
+                assert!(text.starts_with(char::is_uppercase), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn indonesian_keeps_to_our_words() {
+        for reason in Reason::ALL {
+            let text = format!(" {} ", message(*reason, Locale::Id, None).to_lowercase());
+            for wrong in
+                ["silahkan", "password", "kadaluarsa", " kamu", " link ", "reset ", " login", "imel", " sandi "]
+            {
+                let text = text.replace("kata sandi", "");
+                assert!(!text.contains(wrong), "{wrong} in {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_is_said_where_waiting_helps() {
+        let wait = Some(Duration::from_secs(30));
+        assert_eq!(
+            message(Reason::RateLimited, Locale::Id, wait),
+            "Terlalu banyak percobaan. Silakan coba lagi dalam 30 detik."
+        );
+        assert_eq!(
+            message(Reason::HasherBusy, Locale::En, Some(Duration::from_millis(300))),
+            "The service is very busy. Please try again in 1 second."
+        );
+        assert_eq!(
+            message(Reason::DependencyUnavailable, Locale::En, None),
+            "The service is not available at the moment. Please try again in a moment."
+        );
+        assert_eq!(message(Reason::UserNotFound, Locale::En, wait), "There is no such user.");
     }
 }

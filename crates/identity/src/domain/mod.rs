@@ -8,6 +8,7 @@ pub mod common;
 pub mod device;
 pub mod explain;
 pub mod identifier;
+pub mod limits;
 pub mod link_base;
 pub mod locale;
 pub mod messages;

@@ -3,9 +3,7 @@
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::address::Address;
-use super::text::{
-    at_most_bytes, at_most_characters, no_control_characters, not_empty, one_plain_line,
-};
+use super::text::{at_most_bytes, at_most_characters, no_control_characters, not_empty, one_plain_line};
 use super::violation::{Problem, Unit};
 
 /// The longest name of a person, an organisation or a sender, in code points.
@@ -135,9 +133,7 @@ impl Slug {
         not_empty(text)?;
         no_control_characters(text)?;
         at_most_bytes(text, SLUG_MAX_BYTES)?;
-        let plain = text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        let plain = text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         if plain && !text.starts_with('-') && !text.ends_with('-') {
             Ok(Self(text.into()))
         } else {
@@ -154,10 +150,7 @@ impl IdempotencyKey {
     pub fn parse(text: &str) -> Result<Option<Self>, Problem> {
         no_control_characters(text)?;
         if text.len() > IDEMPOTENCY_KEY_MAX_BYTES {
-            return Err(Problem::TooLong {
-                limit: IDEMPOTENCY_KEY_MAX_BYTES,
-                unit: Unit::Characters,
-            });
+            return Err(Problem::TooLong { limit: IDEMPOTENCY_KEY_MAX_BYTES, unit: Unit::Characters });
         }
         if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err(Problem::NotPrintableAscii);
@@ -183,11 +176,7 @@ impl Query {
 /// # Errors
 /// What is wrong with the text as an address.
 pub fn parse_reply_to(text: &str) -> Result<Option<Address>, Problem> {
-    if text.is_empty() {
-        Ok(None)
-    } else {
-        Address::parse(text).map(Some)
-    }
+    if text.is_empty() { Ok(None) } else { Address::parse(text).map(Some) }
 }
 
 /// Reads an address that may be missing; empty: none.
@@ -195,11 +184,7 @@ pub fn parse_reply_to(text: &str) -> Result<Option<Address>, Problem> {
 /// # Errors
 /// What is wrong with the text as an address.
 pub fn parse_optional_address(text: &str) -> Result<Option<Address>, Problem> {
-    if text.is_empty() {
-        Ok(None)
-    } else {
-        Address::parse(text).map(Some)
-    }
+    if text.is_empty() { Ok(None) } else { Address::parse(text).map(Some) }
 }
 
 fn one_line(text: &str, limit: usize) -> Result<String, Problem> {
@@ -212,4 +197,72 @@ fn filled_line(text: &str, limit: usize) -> Result<String, Problem> {
     let line = one_line(text, limit)?;
     not_empty(&line)?;
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_one_line_without_white_space_around() {
+        assert_eq!(DisplayName::parse("  Sari Dewi ").unwrap().as_str(), "Sari Dewi");
+        assert_eq!(DisplayName::parse("").unwrap().as_str(), "");
+        assert_eq!(DisplayName::parse("E\u{301}va").unwrap().as_str(), "Éva");
+        assert_eq!(OrganizationName::parse("Kopi Nusantara").unwrap().into_string(), "Kopi Nusantara");
+        assert_eq!(OrganizationName::parse("   "), Err(Problem::Empty));
+        for text in ["a\nb", "a\0", "a\u{2028}b", "a\u{202e}b", "a\u{2066}b", "\ta"] {
+            assert_eq!(DisplayName::parse(text), Err(Problem::ControlCharacters), "{text:?}");
+            assert_eq!(SenderName::parse(text), Err(Problem::ControlCharacters), "{text:?}");
+            assert_eq!(SupportContact::parse(text), Err(Problem::ControlCharacters), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_counted_in_code_points() {
+        assert!(DisplayName::parse(&"é".repeat(100)).is_ok());
+        assert_eq!(DisplayName::parse(&"é".repeat(101)), Err(Problem::TooLong { limit: 100, unit: Unit::Characters }));
+    }
+
+    #[test]
+    fn a_reason_has_1_to_200_characters() {
+        assert_eq!(Reason::parse(""), Err(Problem::Empty));
+        assert_eq!(Reason::parse("  "), Err(Problem::Empty));
+        assert!(Reason::parse(&"é".repeat(200)).is_ok());
+        assert_eq!(Reason::parse(&"é".repeat(201)), Err(Problem::TooLong { limit: 200, unit: Unit::Characters }));
+    }
+
+    #[test]
+    fn a_slug_is_lower_case_letters_digits_and_inner_hyphens() {
+        for text in ["k", "kopi", "kopi-nusantara", "9", "a--b", &"a".repeat(63)] {
+            assert_eq!(Slug::parse(text).unwrap().as_str(), text);
+        }
+        for text in ["Kopi", "-kopi", "kopi-", "ko pi", "ko_pi", "köpi", "ko.pi", "-"] {
+            assert_eq!(Slug::parse(text), Err(Problem::NotASlug), "{text}");
+        }
+        assert_eq!(Slug::parse(""), Err(Problem::Empty));
+        assert_eq!(Slug::parse(&"a".repeat(64)), Err(Problem::TooLong { limit: 63, unit: Unit::Bytes }));
+        assert_eq!(Slug::parse("a\0"), Err(Problem::ControlCharacters));
+    }
+
+    #[test]
+    fn an_idempotency_key_is_printable_ascii() {
+        assert_eq!(IdempotencyKey::parse(""), Ok(None));
+        assert_eq!(IdempotencyKey::parse("a b~").unwrap().unwrap().as_str(), "a b~");
+        assert!(IdempotencyKey::parse(&"k".repeat(128)).is_ok());
+        assert_eq!(
+            IdempotencyKey::parse(&"k".repeat(129)),
+            Err(Problem::TooLong { limit: 128, unit: Unit::Characters })
+        );
+        assert_eq!(IdempotencyKey::parse("é"), Err(Problem::NotPrintableAscii));
+        assert_eq!(IdempotencyKey::parse("a\n"), Err(Problem::ControlCharacters));
+    }
+
+    #[test]
+    fn what_may_be_missing_may_be_empty() {
+        assert_eq!(Query::parse(""), Ok(None));
+        assert_eq!(Query::parse("Sa").unwrap().unwrap().as_str(), "Sa");
+        assert!(parse_reply_to("").unwrap().is_none());
+        assert_eq!(parse_reply_to("Help@kopi.example").unwrap().unwrap().as_str(), "help@kopi.example");
+        assert_eq!(parse_reply_to("help").err(), Some(Problem::NotAnAddress));
+    }
 }

@@ -25,11 +25,7 @@ impl Password {
     pub fn parse(text: &str) -> Result<Self, Problem> {
         not_empty(text)?;
         at_most_bytes(text, MAX_BYTES)?;
-        let normalised = if is_nfc(text) {
-            owned(text.chars())
-        } else {
-            owned(text.nfc())
-        };
+        let normalised = if is_nfc(text) { owned(text.chars()) } else { owned(text.nfc()) };
         // A few characters are longer in NFC.
         at_most_bytes(&normalised, MAX_BYTES)?;
         Ok(Self(normalised))
@@ -57,4 +53,45 @@ fn owned(characters: impl Iterator<Item = char>) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(3 * MAX_BYTES));
     text.extend(characters);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::violation::Unit;
+
+    fn parse(text: &str) -> Result<String, Problem> {
+        Password::parse(text).map(|password| password.expose().to_owned())
+    }
+
+    #[test]
+    fn a_password_is_kept_whole_and_in_nfc() {
+        assert_eq!(parse(" kopi susu  "), Ok(" kopi susu  ".into()));
+        assert_eq!(parse("cafe\u{301}"), Ok("café".into()));
+        assert_eq!(parse("ﬁ"), Ok("ﬁ".into()));
+        assert_eq!(parse("😀🔑"), Ok("😀🔑".into()));
+    }
+
+    #[test]
+    fn the_limit_is_1024_bytes() {
+        assert_eq!(parse(""), Err(Problem::Empty));
+        assert!(parse(&"a".repeat(1024)).is_ok());
+        let too_long = Err(Problem::TooLong { limit: 1024, unit: Unit::Bytes });
+        assert_eq!(parse(&"a".repeat(1025)), too_long);
+        // U+0958 is six bytes in NFC, three as typed.
+        assert_eq!(parse(&"\u{958}".repeat(341)), too_long);
+    }
+
+    #[test]
+    fn a_new_password_has_no_characters_that_cannot_be_typed() {
+        assert!(Password::parse_new("kopi susu").is_ok());
+        assert_eq!(Password::parse_new("kopi\0susu").err(), Some(Problem::ControlCharacters));
+        assert!(Password::parse("kopi\0susu").is_ok(), "an older one may");
+    }
+
+    #[test]
+    fn the_buffer_is_large_enough_for_any_normal_form() {
+        let worst = "\u{958}".repeat(1024 / 3);
+        assert_eq!(owned(worst.nfc()).capacity(), 3 * MAX_BYTES);
+    }
 }

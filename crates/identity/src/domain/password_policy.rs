@@ -39,24 +39,15 @@ impl PasswordPolicy {
     pub fn with_min_length(min_length: u32) -> Result<Self, Problem> {
         match min_length {
             0 => Ok(Self::default()),
-            MIN_LENGTH_FLOOR..=MIN_LENGTH_CEILING => Ok(Self {
-                min_length,
-                ..Self::default()
-            }),
-            _ => Err(Problem::OutOfRange {
-                min: MIN_LENGTH_FLOOR.into(),
-                max: MIN_LENGTH_CEILING.into(),
-            }),
+            MIN_LENGTH_FLOOR..=MIN_LENGTH_CEILING => Ok(Self { min_length, ..Self::default() }),
+            _ => Err(Problem::OutOfRange { min: MIN_LENGTH_FLOOR.into(), max: MIN_LENGTH_CEILING.into() }),
         }
     }
 }
 
 impl Default for PasswordPolicy {
     fn default() -> Self {
-        Self {
-            min_length: 15,
-            max_bytes: MAX_BYTES as u32,
-        }
+        Self { min_length: 15, max_bytes: MAX_BYTES as u32 }
     }
 }
 
@@ -125,29 +116,18 @@ impl PasswordRule {
 
 /// All rules that a new password breaks, in the order of the contract. It takes some milliseconds: run it
 /// off the threads that answer calls.
-pub fn check(
-    policy: &PasswordPolicy,
-    context: &PasswordContext,
-    password: &Password,
-) -> Vec<PasswordRule> {
+pub fn check(policy: &PasswordPolicy, context: &PasswordContext, password: &Password) -> Vec<PasswordRule> {
     let text = password.expose();
     let words = context_words(context);
     let length = text.chars().count();
     let broken = [
         (PasswordRule::TooShort, length < policy.min_length as usize),
-        (
-            PasswordRule::TooLong,
-            text.len() > policy.max_bytes as usize,
-        ),
+        (PasswordRule::TooLong, text.len() > policy.max_bytes as usize),
         (PasswordRule::Common, is_common(text)),
         (PasswordRule::Guessable, is_guessable(text, &words)),
         (PasswordRule::ContextWord, leans_on(text, &words)),
     ];
-    broken
-        .into_iter()
-        .filter(|(_, broken)| *broken)
-        .map(|(rule, _)| rule)
-        .collect()
+    broken.into_iter().filter(|(_, broken)| *broken).map(|(rule, _)| rule).collect()
 }
 
 fn is_guessable(text: &str, words: &BTreeSet<String>) -> bool {
@@ -155,30 +135,18 @@ fn is_guessable(text: &str, words: &BTreeSet<String>) -> bool {
         Some((end, _)) => &text[..end],
         None => text,
     };
-    let inputs: Vec<&str> = words
-        .iter()
-        .map(String::as_str)
-        .chain(indonesian_words())
-        .collect();
+    let inputs: Vec<&str> = words.iter().map(String::as_str).chain(indonesian_words()).collect();
     zxcvbn(judged, &inputs).score() < Score::Three
 }
 
 /// The names and their parts, lower-cased.
 fn context_words(context: &PasswordContext) -> BTreeSet<String> {
-    let names = [
-        context.username.as_str(),
-        context.address.as_deref().unwrap_or(""),
-        context.product_name.as_str(),
-    ];
-    let names = names
-        .into_iter()
-        .chain(context.organization_names.iter().map(String::as_str));
+    let names = [context.username.as_str(), context.address.as_deref().unwrap_or(""), context.product_name.as_str()];
+    let names = names.into_iter().chain(context.organization_names.iter().map(String::as_str));
     let mut words = BTreeSet::new();
     for name in names {
         let name = name.to_lowercase();
-        let parts = name
-            .split(|character: char| !character.is_alphanumeric())
-            .map(str::to_owned);
+        let parts = name.split(|character: char| !character.is_alphanumeric()).map(str::to_owned);
         words.extend(parts);
         if let Some((local_part, domain)) = name.split_once('@') {
             words.extend([local_part.to_owned(), domain.to_owned()]);
@@ -204,4 +172,136 @@ fn leans_on(text: &str, words: &BTreeSet<String>) -> bool {
         }
     }
     found && left.chars().filter(|character| *character != '\0').count() < LEFT_OVER
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> PasswordContext {
+        PasswordContext {
+            username: "budi.santoso".into(),
+            address: Some("budi.s@kopi.example".into()),
+            organization_names: vec!["Kopi Nusantara".into(), "kopi".into()],
+            product_name: "Sandi".into(),
+        }
+    }
+
+    fn broken(min_length: u32, text: &str) -> Vec<PasswordRule> {
+        let policy = PasswordPolicy::with_min_length(min_length).unwrap();
+        check(&policy, &context(), &Password::parse(text).unwrap())
+    }
+
+    #[test]
+    fn plain_words_in_a_row_pass() {
+        for text in [
+            "kopi-susu-gula-aren",
+            "gunung merapi hujan lebat",
+            "meja biru tertawa pelan",
+            "correct horse battery staple",
+            "😀🔑🌋🐘🦆🍜🧂🪁🥥🌶🧄🥁🪘🛶🏮",
+            "Sepeda Nenek 7 Warna",
+        ] {
+            assert_eq!(broken(15, text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn length_is_counted_in_code_points() {
+        assert_eq!(broken(15, "xvq7 lmpz 3kwu"), [PasswordRule::TooShort]);
+        assert_eq!(broken(15, "xvq7 lmpz 3kwué"), []);
+        assert_eq!(broken(8, "xvq7lmp"), [PasswordRule::TooShort, PasswordRule::Guessable]);
+    }
+
+    #[test]
+    fn common_passwords_are_refused_whatever_their_length() {
+        for text in [
+            "bismillahirrahmanirrahim",
+            "Bismillahirrahmanirrahim",
+            "1q2w3e4r5t6y7u8i9o0p",
+            "akusayangkamuselamanya",
+            "indonesiatanahairku",
+        ] {
+            assert!(broken(15, text).contains(&PasswordRule::Common), "{text}");
+        }
+        assert!(broken(8, "password1").contains(&PasswordRule::Common));
+    }
+
+    #[test]
+    fn what_a_cracker_would_try_soon_is_refused() {
+        for text in
+            ["aaaaaaaaaaaaaaaaaaaa", "abcabcabcabcabcabc", "bismillah12345678", "qwertyuiop12345", "sayangsayangsayang"]
+        {
+            assert!(broken(15, text).contains(&PasswordRule::Guessable), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_alone_do_not_make_a_password() {
+        for text in [
+            "budi.santoso2026",
+            "BudiSantoso1990",
+            "Kopi-Nusantara-26",
+            "kopinusantara!",
+            "sandisandisandisandi",
+            "budi.s@kopi.example",
+            "kopi.example.kopi",
+            "sandi kopi budi santoso",
+        ] {
+            assert!(broken(8, text).contains(&PasswordRule::ContextWord), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_beside_enough_else_are_allowed() {
+        for text in ["kopi-susu-gula-aren", "budi menanam 12 pohon", "xvq7lmpz3kwu"] {
+            assert!(!broken(8, text).contains(&PasswordRule::ContextWord), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_word_does_not_join_its_neighbour() {
+        let context = PasswordContext { username: "budi".into(), ..PasswordContext::default() };
+        let words = context_words(&context);
+        assert!(!leans_on("bubudidiabcd", &words), "bu, di and abcd are left");
+        assert!(leans_on("xxbudixxxxx", &words));
+        assert!(!leans_on("xxbudixxxxxx", &words));
+    }
+
+    #[test]
+    fn one_answer_names_every_rule_that_is_broken() {
+        assert_eq!(
+            broken(15, "Sandi123"),
+            [PasswordRule::TooShort, PasswordRule::Common, PasswordRule::Guessable, PasswordRule::ContextWord]
+        );
+    }
+
+    #[test]
+    fn a_password_of_the_greatest_length_is_judged_quickly() {
+        let long: String = ('a'..='z').cycle().take(MAX_BYTES).collect();
+        let start = std::time::Instant::now();
+        broken(15, &long);
+        broken(15, &"sandi ".repeat(170));
+        assert!(start.elapsed() < std::time::Duration::from_secs(2));
+    }
+
+    #[test]
+    fn an_organisation_may_ask_for_8_to_64_characters() {
+        assert_eq!(PasswordPolicy::with_min_length(0).unwrap().min_length, 15);
+        assert_eq!(PasswordPolicy::with_min_length(8).unwrap().min_length, 8);
+        assert_eq!(PasswordPolicy::with_min_length(64).unwrap().max_bytes, 1024);
+        for wrong in [1, 7, 65, u32::MAX] {
+            assert_eq!(PasswordPolicy::with_min_length(wrong), Err(Problem::OutOfRange { min: 8, max: 64 }));
+        }
+    }
+
+    #[test]
+    fn every_rule_has_words_with_the_numbers_of_the_policy() {
+        let policy = PasswordPolicy::with_min_length(12).unwrap();
+        assert_eq!(
+            PasswordRule::TooShort.text(Locale::Id, &policy),
+            "Kata sandi harus paling sedikit 12 karakter. Beberapa kata biasa yang dirangkai pun boleh."
+        );
+        assert_eq!(PasswordRule::TooLong.text(Locale::En, &policy), "The password is too long: at most 1024 bytes.");
+    }
 }

@@ -152,6 +152,22 @@ impl AddressState {
     }
 }
 
+impl NotSentReason {
+    /// The name as in the contract, without its prefix.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSuchAccount => "NO_SUCH_ACCOUNT",
+            Self::AccountDisabled => "ACCOUNT_DISABLED",
+            Self::NoAddress => "NO_ADDRESS",
+            Self::CoolingDown => "COOLING_DOWN",
+            Self::Expired => "EXPIRED",
+            Self::Revoked => "REVOKED",
+            Self::Parked => "PARKED",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
 /// What happens to a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeliveryEvent {
@@ -177,7 +193,8 @@ pub enum DeliveryEvent {
 impl DeliveryEvent {
     /// Whether a status of `attempt` still says something while `current` is the attempt under way. What
     /// a mail came to always does; where a past attempt stood does not, so that statuses may come late
-    /// and in any order.
+    /// and in any order. A deferral makes the next attempt the current one, and so does a status of a
+    /// later attempt.
     pub fn concerns(self, attempt: u32, current: u32) -> bool {
         match self {
             Self::Published | Self::Held | Self::Deferred => attempt >= current,
@@ -188,9 +205,7 @@ impl DeliveryEvent {
     /// Whether nothing is tried after this: the event's row in the outbox can go.
     pub fn is_final(self) -> bool {
         match self {
-            Self::Published | Self::Held | Self::Deferred | Self::Unknown { second: false } => {
-                false
-            }
+            Self::Published | Self::Held | Self::Deferred | Self::Unknown { second: false } => false,
             Self::Unknown { second: true } | Self::Sent | Self::Bounced | Self::NotSent(_) => true,
         }
     }
@@ -219,8 +234,7 @@ impl DeliveryState {
             DeliveryEvent::Sent => Self::Sent,
             DeliveryEvent::Bounced => Self::Bounced,
         };
-        let moves = next.knowledge() > self.knowledge()
-            || (next.knowledge() == self.knowledge() && next != self);
+        let moves = next.knowledge() > self.knowledge() || (next.knowledge() == self.knowledge() && next != self);
         moves.then_some(next)
     }
 
@@ -258,17 +272,11 @@ pub struct Delivery {
 
 impl Delivery {
     /// A mail that was just asked for.
-    pub const PENDING: Self = Self {
-        state: DeliveryState::Pending,
-        not_sent_reason: None,
-    };
+    pub const PENDING: Self = Self { state: DeliveryState::Pending, not_sent_reason: None };
 
     /// A mail that will not be.
     pub fn not_sent(reason: NotSentReason) -> Self {
-        Self {
-            state: DeliveryState::NotSent,
-            not_sent_reason: Some(reason),
-        }
+        Self { state: DeliveryState::NotSent, not_sent_reason: Some(reason) }
     }
 
     /// The state after an event by the table of [`DeliveryState::after`]; of two reasons the one with the
@@ -282,10 +290,7 @@ impl Delivery {
             DeliveryEvent::NotSent(reason) => Some(reason),
             _ => None,
         };
-        Some(Self {
-            state,
-            not_sent_reason,
-        })
+        Some(Self { state, not_sent_reason })
     }
 }
 
@@ -313,10 +318,218 @@ impl LinkState {
 
     /// The state as read: a live link past its end is expired.
     pub fn at(self, is_over: bool) -> Self {
-        if is_over {
-            self.after(LinkEvent::Expired).unwrap_or(self)
-        } else {
-            self
+        if is_over { self.after(LinkEvent::Expired).unwrap_or(self) } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REASONS: [NotSentReason; 3] = [NotSentReason::Expired, NotSentReason::Revoked, NotSentReason::Parked];
+
+    /// What the feedback does with one status, and the relay with its confirm: skip it if it says nothing any more, else move, and go on
+    /// to the next attempt after a deferral.
+    fn hear(delivery: &mut Delivery, current: &mut u32, attempt: u32, event: DeliveryEvent) {
+        if event.concerns(attempt, *current) {
+            *delivery = delivery.after(event).unwrap_or(*delivery);
+            let deferred = event == DeliveryEvent::Deferred;
+            *current = (*current).max(if deferred { attempt + 1 } else { attempt });
         }
+    }
+
+    fn end_of(statuses: &[(u32, DeliveryEvent)]) -> Delivery {
+        let mut delivery = Delivery::PENDING;
+        let mut current = 1;
+        for (attempt, event) in statuses {
+            hear(&mut delivery, &mut current, *attempt, *event);
+        }
+        delivery
+    }
+
+    fn orders<T: Copy>(items: &[T]) -> Vec<Vec<T>> {
+        if items.len() < 2 {
+            return vec![items.to_vec()];
+        }
+        let mut all = Vec::new();
+        for position in 0..items.len() {
+            let mut rest = items.to_vec();
+            let first = rest.remove(position);
+            for mut order in orders(&rest) {
+                order.insert(0, first);
+                all.push(order);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_contract() {
+        assert_eq!(Role::from_i16(2), Some(Role::Admin));
+        assert_eq!(Role::Owner.as_i16(), 3);
+        assert_eq!(Role::from_i16(0), None);
+        assert_eq!(UserState::from_i32(2), Some(UserState::Disabled));
+        assert_eq!(UserState::from_i32(70_000), None);
+        assert_eq!(DeliveryState::Held.as_i16(), 8);
+        for state in DeliveryState::ALL {
+            assert_eq!(DeliveryState::from_i16(state.as_i16()), Some(*state));
+        }
+        assert_eq!(NotSentReason::ALL.len(), 8);
+        assert_eq!(LinkState::Revoked.as_i16(), 5);
+        assert_eq!(ResetKind::Invitation.as_i16(), 3);
+    }
+
+    #[test]
+    fn ranks_are_in_order() {
+        assert!(Role::Member < Role::Admin && Role::Admin < Role::Owner);
+    }
+
+    #[test]
+    fn an_address_is_missing_refused_or_fine() {
+        assert_eq!(AddressState::of(false, false), AddressState::Missing);
+        assert_eq!(AddressState::of(false, true), AddressState::Missing);
+        assert_eq!(AddressState::of(true, false), AddressState::Ok);
+        assert_eq!(AddressState::of(true, true), AddressState::Undeliverable);
+    }
+
+    #[test]
+    fn the_table_of_transitions_is_this() {
+        use DeliveryEvent as E;
+        use DeliveryState as S;
+        let expired = E::NotSent(NotSentReason::Expired);
+        let unknown = E::Unknown { second: false };
+        let columns = [E::Published, E::Held, E::Deferred, expired, unknown, E::Sent, E::Bounced];
+        let table = [
+            (
+                S::Pending,
+                [
+                    Some(S::Queued),
+                    Some(S::Held),
+                    Some(S::Deferred),
+                    Some(S::NotSent),
+                    Some(S::Unknown),
+                    Some(S::Sent),
+                    Some(S::Bounced),
+                ],
+            ),
+            (
+                S::Queued,
+                [
+                    None,
+                    Some(S::Held),
+                    Some(S::Deferred),
+                    Some(S::NotSent),
+                    Some(S::Unknown),
+                    Some(S::Sent),
+                    Some(S::Bounced),
+                ],
+            ),
+            (
+                S::Held,
+                [None, None, Some(S::Deferred), Some(S::NotSent), Some(S::Unknown), Some(S::Sent), Some(S::Bounced)],
+            ),
+            (
+                S::Deferred,
+                [None, Some(S::Held), None, Some(S::NotSent), Some(S::Unknown), Some(S::Sent), Some(S::Bounced)],
+            ),
+            (S::NotSent, [None, None, None, None, Some(S::Unknown), Some(S::Sent), Some(S::Bounced)]),
+            (S::Unknown, [None, None, None, None, None, Some(S::Sent), Some(S::Bounced)]),
+            (S::Sent, [None, None, None, None, None, None, Some(S::Bounced)]),
+            (S::Bounced, [None, None, None, None, None, None, None]),
+        ];
+        assert_eq!(table.len(), S::ALL.len());
+        for (state, row) in table {
+            for (event, next) in columns.into_iter().zip(row) {
+                assert_eq!(state.after(event), next, "{state:?} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn statuses_in_any_order_end_in_the_same_state() {
+        use DeliveryEvent as E;
+        let possible = [
+            (1, E::Published),
+            (1, E::Held),
+            (1, E::Deferred),
+            (2, E::Held),
+            (2, E::Deferred),
+            (1, E::Unknown { second: false }),
+            (2, E::Unknown { second: true }),
+            (3, E::Sent),
+            (3, E::Bounced),
+            (3, E::NotSent(REASONS[0])),
+            (3, E::NotSent(REASONS[1])),
+            (3, E::NotSent(REASONS[2])),
+        ];
+        // Every choice of up to six of them, in every order.
+        for chosen in 0_u32..1 << possible.len() {
+            if chosen.count_ones() > 6 {
+                continue;
+            }
+            let statuses: Vec<_> = possible
+                .iter()
+                .enumerate()
+                .filter(|(bit, _)| chosen & (1 << bit) != 0)
+                .map(|(_, status)| *status)
+                .collect();
+            let expected = end_of(&statuses);
+            for order in orders(&statuses) {
+                assert_eq!(end_of(&order), expected, "{order:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mail_that_went_out_is_never_called_not_sent() {
+        for reason in REASONS {
+            for state in [DeliveryState::Unknown, DeliveryState::Sent, DeliveryState::Bounced] {
+                assert_eq!(state.after(DeliveryEvent::NotSent(reason)), None);
+                let mut late = Delivery::not_sent(reason);
+                let event = match state {
+                    DeliveryState::Unknown => DeliveryEvent::Unknown { second: false },
+                    DeliveryState::Sent => DeliveryEvent::Sent,
+                    _ => DeliveryEvent::Bounced,
+                };
+                late = late.after(event).unwrap();
+                assert_eq!(late, Delivery { state, not_sent_reason: None });
+            }
+        }
+    }
+
+    #[test]
+    fn a_hold_of_a_past_attempt_does_not_hide_its_deferral() {
+        use DeliveryEvent as E;
+        assert_eq!(end_of(&[(1, E::Deferred), (1, E::Held)]).state, DeliveryState::Deferred);
+        assert_eq!(end_of(&[(1, E::Deferred), (2, E::Published), (2, E::Held)]).state, DeliveryState::Held);
+    }
+
+    #[test]
+    fn the_second_silence_and_every_outcome_end_the_attempts() {
+        use DeliveryEvent as E;
+        for event in [E::Published, E::Held, E::Deferred, E::Unknown { second: false }] {
+            assert!(!event.is_final());
+        }
+        for event in [E::Unknown { second: true }, E::Sent, E::Bounced, E::NotSent(NotSentReason::Parked)] {
+            assert!(event.is_final());
+        }
+    }
+
+    #[test]
+    fn only_a_live_link_has_a_future() {
+        for event in [LinkEvent::Completed, LinkEvent::Revoked, LinkEvent::Expired] {
+            assert!(LinkState::Live.after(event).is_some());
+            for state in [LinkState::NotIssued, LinkState::Completed, LinkState::Expired, LinkState::Revoked] {
+                assert_eq!(state.after(event), None);
+            }
+        }
+    }
+
+    #[test]
+    fn expiry_is_seen_when_read() {
+        assert_eq!(LinkState::Live.at(false), LinkState::Live);
+        assert_eq!(LinkState::Live.at(true), LinkState::Expired);
+        assert_eq!(LinkState::Completed.at(true), LinkState::Completed);
+        assert_eq!(LinkState::NotIssued.at(true), LinkState::NotIssued);
     }
 }

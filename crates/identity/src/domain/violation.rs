@@ -62,6 +62,8 @@ pub enum Problem {
     NotAUrl,
     /// A URL that is not https.
     NotHttps,
+    /// No IPv4 or IPv6 address.
+    NotAnIpAddress,
     /// Not ten characters of a support code.
     NotASupportCode,
     /// A page token that we did not give out for this list.
@@ -92,6 +94,7 @@ impl Problem {
             | Self::NotAnAddress
             | Self::NotASlug
             | Self::NotAUrl
+            | Self::NotAnIpAddress
             | Self::NotASupportCode
             | Self::NotAPageToken
             | Self::NotATime
@@ -126,21 +129,12 @@ impl Problem {
             Self::Empty => ("tidak boleh kosong", "must not be empty"),
             Self::TooLong { .. } => ("terlalu panjang", "is too long"),
             Self::OutOfRange { .. } => ("di luar batas", "is out of range"),
-            Self::ControlCharacters => (
-                "tidak boleh memuat karakter kendali",
-                "must not have control characters",
-            ),
+            Self::ControlCharacters => ("tidak boleh memuat karakter kendali", "must not have control characters"),
             Self::UnknownValue => ("nilainya tidak dikenal", "is not a known value"),
-            Self::UnknownPath => (
-                "bukan nama bidang yang dapat diubah",
-                "does not name a field that can be changed",
-            ),
+            Self::UnknownPath => ("bukan nama bidang yang dapat diubah", "does not name a field that can be changed"),
             Self::NotAllowed => ("tidak boleh diisi di sini", "must not be set here"),
             Self::NotUuid => ("harus berupa UUID", "must be a UUID"),
-            Self::NotPrintableAscii => (
-                "hanya boleh memuat karakter ASCII yang tampak",
-                "must be printable ASCII",
-            ),
+            Self::NotPrintableAscii => ("hanya boleh memuat karakter ASCII yang tampak", "must be printable ASCII"),
             Self::NotAUsername => (
                 "bukan nama pengguna yang sah: pakai huruf, angka, dan tanda baca tanpa spasi",
                 "is not a valid username: use letters, digits and punctuation without spaces",
@@ -149,36 +143,26 @@ impl Problem {
                 "nama pengguna yang memuat @ harus sama dengan alamat email pengguna itu sendiri",
                 "a username with an @ must be the user's own e-mail address",
             ),
-            Self::NotAnAddress => (
-                "harus berupa satu alamat email",
-                "must be one e-mail address",
-            ),
+            Self::NotAnAddress => ("harus berupa satu alamat email", "must be one e-mail address"),
             Self::NotASlug => (
                 "hanya boleh memuat huruf kecil, angka, dan tanda hubung di tengah",
                 "must be lower-case letters, digits and inner hyphens",
             ),
             Self::NotALocale => ("harus id atau en", "must be id or en"),
-            Self::NotATimeZone => (
-                "harus berupa zona waktu IANA, seperti Asia/Jakarta",
-                "must be an IANA time zone such as Asia/Jakarta",
-            ),
+            Self::NotATimeZone => {
+                ("harus berupa zona waktu IANA, seperti Asia/Jakarta", "must be an IANA time zone such as Asia/Jakarta")
+            }
             Self::NotAUrl => (
                 "harus berupa URL dengan nama host, tanpa nama pengguna, kueri, dan fragmen",
                 "must be a URL with a host and without user, query and fragment",
             ),
+            Self::NotAnIpAddress => ("harus berupa alamat IPv4 atau IPv6", "must be an IPv4 or IPv6 address"),
             Self::NotHttps => ("harus dimulai dengan https://", "must begin with https://"),
-            Self::NotASupportCode => (
-                "harus berupa kode bantuan, seperti 7KQF3-M2XAB",
-                "must be a support code such as 7KQF3-M2XAB",
-            ),
-            Self::NotAPageToken => (
-                "bukan penanda halaman dari daftar ini",
-                "is not a page token of this list",
-            ),
-            Self::NotATime => (
-                "bukan waktu atau durasi yang sah",
-                "is not a valid time or duration",
-            ),
+            Self::NotASupportCode => {
+                ("harus berupa kode bantuan, seperti 7KQF3-M2XAB", "must be a support code such as 7KQF3-M2XAB")
+            }
+            Self::NotAPageToken => ("bukan penanda halaman dari daftar ini", "is not a page token of this list"),
+            Self::NotATime => ("bukan waktu atau durasi yang sah", "is not a valid time or duration"),
             Self::NotDecodable => ("isinya tidak dapat dibaca", "cannot be decoded"),
         };
         locale.pick(id, en)
@@ -243,10 +227,7 @@ impl Violations {
 
     /// Notes a bad field.
     pub fn add(&mut self, name: &str, problem: Problem) {
-        self.0.push(Violation {
-            field: name.into(),
-            problem,
-        });
+        self.0.push(Violation { field: name.into(), problem });
     }
 
     /// Whether no field is bad so far.
@@ -293,16 +274,9 @@ mod tests {
         assert_eq!(violations.field("a", Ok(1)), Some(1));
         assert_eq!(violations.field::<u8>("b", Err(Problem::Empty)), None);
         assert_eq!(violations.field::<u8>("c", Err(Problem::NotUuid)), None);
-        let fields: Vec<_> = violations
-            .into_result()
-            .unwrap_err()
-            .into_iter()
-            .map(|v| (v.field.clone(), v.reason()))
-            .collect();
-        assert_eq!(
-            fields,
-            [("b".to_owned(), "EMPTY"), ("c".to_owned(), "MALFORMED")]
-        );
+        let fields: Vec<_> =
+            violations.into_result().unwrap_err().into_iter().map(|v| (v.field.clone(), v.reason())).collect();
+        assert_eq!(fields, [("b".to_owned(), "EMPTY"), ("c".to_owned(), "MALFORMED")]);
     }
 
     #[test]
@@ -312,16 +286,10 @@ mod tests {
 
     #[test]
     fn limits_are_said_in_both_languages() {
-        let problem = Problem::TooLong {
-            limit: 256,
-            unit: Unit::Bytes,
-        };
+        let problem = Problem::TooLong { limit: 256, unit: Unit::Bytes };
         assert_eq!(problem.text(Locale::En), "must be at most 256 bytes");
         assert_eq!(problem.text(Locale::Id), "paling panjang 256 byte");
-        let problem = Problem::TooLong {
-            limit: 200,
-            unit: Unit::Characters,
-        };
+        let problem = Problem::TooLong { limit: 200, unit: Unit::Characters };
         assert_eq!(problem.text(Locale::Id), "paling panjang 200 karakter");
         let problem = Problem::OutOfRange { min: 8, max: 128 };
         assert_eq!(problem.to_string(), "must be from 8 to 128");

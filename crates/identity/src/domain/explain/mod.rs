@@ -1,6 +1,16 @@
 //! ExplainReset: from facts to what support reads, in both languages.
 
+mod account;
+mod link;
+mod mail;
+mod not_sent;
+#[cfg(test)]
+mod tests;
+mod voice;
+
 use time::OffsetDateTime;
+
+use self::voice::Voice;
 
 use super::locale::Locale;
 use super::states::{DeliveryState, LinkState, NotSentReason, ResetKind};
@@ -87,11 +97,47 @@ pub struct Explanation {
     pub next_steps: Vec<String>,
 }
 
-/// Says what happened to a reset, and what to do now.
+/// Says what happened to a reset, and what to do now. What stands in the way now goes first: a disabled
+/// user or a missing address; then what became of the link; then what became of the mail.
 pub fn explain(facts: &Facts, locale: Locale) -> Explanation {
-    let _ = facts;
-    Explanation {
-        summary: locale.as_str().into(),
-        next_steps: Vec::new(),
+    let voice = Voice { facts, locale };
+    let Some(account) = &facts.account else {
+        // A request that is not issued yet, or could not be, has no account either.
+        return facts.resets.first().map_or_else(|| account::none(voice), |reset| of_reset(voice, reset));
+    };
+    if !account.active {
+        return account::disabled(voice);
+    }
+    if !account.organization_active {
+        return account::suspended(voice);
+    }
+    let newest = facts.resets.first();
+    let completed = newest.is_some_and(|reset| reset.link == LinkState::Completed);
+    if matches!(account.address, AddressFacts::Missing) && !completed {
+        return account::without_address(voice, newest);
+    }
+    let explanation = match newest {
+        None => account::never_asked(voice),
+        Some(reset) => of_reset(voice, reset),
+    };
+    account::remark_on_address(voice, account, newest, explanation)
+}
+
+fn of_reset(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
+    let over = reset.expire_time.is_some_and(|end| end <= voice.facts.now);
+    match (reset.delivery, reset.link.at(over)) {
+        (DeliveryState::NotSent, _) => not_sent::because(voice, reset),
+        (_, LinkState::Completed) => link::completed(voice, reset),
+        (_, LinkState::Revoked) => link::revoked(voice, reset),
+        (DeliveryState::Bounced, _) => mail::bounced(voice, reset),
+        (DeliveryState::Sent | DeliveryState::Unknown, LinkState::Expired) => link::expired(voice, reset),
+        (_, LinkState::Expired) => not_sent::too_late(voice, reset),
+        (DeliveryState::Sent, _) if reset.view_time.is_some() => mail::opened(voice, reset),
+        (DeliveryState::Sent, _) => mail::sent(voice, reset),
+        (DeliveryState::Unknown, _) => mail::unknown(voice),
+        (DeliveryState::Held, _) => mail::held(voice, reset),
+        (DeliveryState::Deferred, _) => mail::deferred(voice, reset),
+        (DeliveryState::Queued, _) => mail::queued(voice, reset),
+        (DeliveryState::Pending, _) => mail::pending(voice, reset),
     }
 }

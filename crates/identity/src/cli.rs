@@ -1,0 +1,116 @@
+//! The command line.
+
+mod directory;
+mod keys;
+mod migrate;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use runtime::config::Sources;
+use runtime::exit::Failure;
+
+use crate::serve::{Parts, serve};
+use crate::settings::Settings;
+
+const AFTER_HELP: &str = "\
+Settings come from --config, then the environment (SANDI_IDENTITY__SECTION__KEY), then --set.
+Secrets are paths to files. deploy/identity.toml shows every setting.
+
+Exit codes: 0 done, or drained after SIGTERM; 1 failed; 2 wrong usage; 78 wrong settings.
+
+Example: identity serve --config /etc/sandi/identity.toml --set grpc.listen=0.0.0.0:50051";
+
+/// The identity service of Sandi: it owns passwords, checks them, changes them, and brings people back in.
+#[derive(Parser)]
+#[command(name = "identity", version, about, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+/// Where settings come from.
+#[derive(Args)]
+struct SettingsArguments {
+    /// Settings file (TOML).
+    #[arg(long, global = true, value_name = "FILE", env = "SANDI_IDENTITY_CONFIG")]
+    config: Option<PathBuf>,
+    /// One setting, over file and environment; may be repeated.
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service: the gRPC port, the issuer, the relay and the feedback.
+    Serve,
+    /// Bring the database to this version, as its owner, and lend the service's role what it needs.
+    Migrate,
+    /// Read the settings and everything they point to, say what is wrong, and start nothing.
+    CheckConfig,
+    /// Keys of the seal and of the digests.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Organisations, without the gRPC port.
+    #[command(subcommand)]
+    Organization(directory::OrganizationCommand),
+    /// Users, without the gRPC port.
+    #[command(subcommand)]
+    User(directory::UserCommand),
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, with its exit code.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    runtime::install_crypto();
+    let sources =
+        Sources { env_prefix: "SANDI_IDENTITY", file: cli.settings.config.clone(), set: cli.settings.set.clone() };
+    let settings: Settings = runtime::config::load(&sources)?;
+    if let Command::Keys(command) = cli.command {
+        return keys::run(&command, &settings);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve => {
+                check(&settings)?;
+                let source =
+                    sources.file.as_ref().map_or("defaults and environment".into(), |path| path.display().to_string());
+                serve(settings, &source).await.map_err(configuration)
+            }
+            Command::CheckConfig => {
+                check(&settings)?;
+                Parts::assemble(settings).map_err(|error| Failure::Config(format!("{error:#}")))?;
+                say("the settings are good");
+                Ok(())
+            }
+            Command::Migrate => migrate::run(&settings).await,
+            Command::Keys(_) => Ok(()),
+            Command::Organization(command) => directory::organization(command, settings).await,
+            Command::User(command) => directory::user(command, settings).await,
+        }
+    })
+}
+
+/// Refuses settings that cannot be meant.
+fn check(settings: &Settings) -> Result<(), Failure> {
+    let mistakes = settings.mistakes();
+    if mistakes.is_empty() { Ok(()) } else { Err(Failure::Config(mistakes.join("; "))) }
+}
+
+/// What names a setting is a matter of the configuration.
+fn configuration(error: anyhow::Error) -> Failure {
+    let text = format!("{error:#}");
+    let sections = ["database", "amqp", "keys", "callers", "grpc", "admin", "passwords", "telemetry", "log"];
+    let names_setting = sections.iter().any(|section| text.starts_with(&format!("{section}.")));
+    if names_setting && !text.contains("cannot listen") { Failure::Config(text) } else { Failure::Failed(error) }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command a person typed")]
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,183 @@
+//! What became of a mail that is, or was, on its way.
+
+use time::Duration;
+
+use super::account::{CHECK_THE_ADDRESS, THEN_ASK_AGAIN};
+use super::voice::{SEARCH_THE_MAILBOX, Step, Voice};
+use super::{Explanation, ResetFacts};
+use crate::domain::smtp_code;
+
+/// A mail that takes longer than this to reach the mailer is late.
+const USUAL: Duration = Duration::minutes(1);
+
+const TELL_OPERATORS_OF_DELAY: Step = (
+    "Sampaikan kepada pengelola layanan: ini lebih lama daripada biasanya.",
+    "Tell those who run the service: this takes longer than usual.",
+);
+const NO_NEED_TO_ASK: Step = (
+    "Tidak perlu meminta lagi: email terkirim sendiri selama tautannya berlaku.",
+    "There is no need to ask again: the mail goes out by itself while its link lives.",
+);
+
+pub(super) fn pending(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
+    let request = voice.request(reset);
+    voice.explain(
+        format!("{request} sudah diterima; emailnya sedang disiapkan."),
+        format!("{request} was accepted; its mail is being prepared."),
+        &patience(voice, reset),
+    )
+}
+
+pub(super) fn queued(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
+    let request = voice.request(reset);
+    voice.explain(
+        format!("Email untuk {request} ada dalam antrean pengiriman."),
+        format!("The mail for {request} is waiting to be sent."),
+        &patience(voice, reset),
+    )
+}
+
+fn patience(voice: Voice<'_>, reset: &ResetFacts) -> [Step; 2] {
+    let first = if voice.facts.now - reset.request_time > USUAL {
+        TELL_OPERATORS_OF_DELAY
+    } else {
+        ("Tunggu satu menit, lalu periksa lagi.", "Wait a minute, then look again.")
+    };
+    [first, NO_NEED_TO_ASK]
+}
+
+pub(super) fn held(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
+    let since = voice.maybe_at(reset.hold_time);
+    voice.explain(
+        format!("Email ini menunggu server email kami sejak {since}. Ini bukan karena pengguna atau alamatnya."),
+        format!("The mail has been waiting for our own mail server since {since}. This is not because of the user or the address."),
+        &[
+            (
+                "Sampaikan kepada pengelola layanan bahwa email tertahan, dan sejak kapan.",
+                "Tell those who run the service that mail is held, and since when.",
+            ),
+            NO_NEED_TO_ASK,
+        ],
+    )
+}
+
+pub(super) fn deferred(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
+    let address = voice.address();
+    let code = smtp_code::explained(&reset.enhanced_code, voice.locale);
+    let end = voice.maybe_at(reset.expire_time);
+    let (next_id, next_en) = match reset.next_attempt_time {
+        Some(time) => {
+            let at = voice.at(time);
+            (format!("Percobaan berikutnya {at}"), format!("The next attempt is at {at}"))
+        }
+        None => ("Percobaan berikutnya sedang berjalan".into(), "The next attempt is under way".into()),
+    };
+    let mut steps = vec![
+        (
+            "Tunggu percobaan berikutnya; meminta lagi tidak mempercepatnya.",
+            "Wait for the next attempt; asking again does not hasten it.",
+        ),
+        (
+            "Jika tidak juga sampai, tanyakan apakah pengguna memiliki alamat email lain.",
+            "If it does not arrive even so, ask whether the user has another e-mail address.",
+        ),
+    ];
+    if smtp_code::is_full_mailbox(&reset.enhanced_code) {
+        steps.insert(0, EMPTY_THE_MAILBOX);
+    }
+    voice.explain(
+        format!("Email untuk {address} belum diterima ({code}). {next_id}; tautannya berlaku sampai {end}."),
+        format!("The mail to {address} was put off ({code}). {next_en}; the link works until {end}."),
+        &steps,
+    )
+}
+
+const EMPTY_THE_MAILBOX: Step =
+    ("Minta pengguna mengosongkan sebagian kotak suratnya.", "Have the user make room in the mailbox.");
+
+pub(super) fn bounced(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
+    let address = voice.address();
+    let code = smtp_code::explained(&reset.enhanced_code, voice.locale);
+    let steps: &[Step] = if smtp_code::condemns_address(&reset.enhanced_code) {
+        &[CHECK_THE_ADDRESS, THEN_ASK_AGAIN]
+    } else if smtp_code::is_full_mailbox(&reset.enhanced_code) {
+        &[EMPTY_THE_MAILBOX, THEN_ASK_AGAIN]
+    } else if smtp_code::is_policy(&reset.enhanced_code) {
+        &[
+            (
+                "Sampaikan kode ini kepada pengelola layanan: penolakan seperti ini sering menyangkut server email kami, bukan pengguna.",
+                "Give this code to those who run the service: such a refusal is often about our mail server, not about the user.",
+            ),
+            (
+                "Sementara itu, tanyakan apakah pengguna memiliki alamat email lain.",
+                "Meanwhile, ask whether the user has another e-mail address.",
+            ),
+        ]
+    } else {
+        &[
+            (
+                "Minta tautan baru sekali lagi. Jika ditolak lagi, sampaikan kepada pengelola layanan.",
+                "Ask for a new link once more. If it is refused again, tell those who run the service.",
+            ),
+            (
+                "Tanyakan apakah pengguna memiliki alamat email lain.",
+                "Ask whether the user has another e-mail address.",
+            ),
+        ]
+    };
+    voice.explain(
+        format!("Server email menolak email untuk {address} ({code}), jadi tautannya tidak sampai."),
+        format!("The mail server refused the mail to {address} ({code}), so the link did not arrive."),
+        steps,
+    )
+}
+
+pub(super) fn unknown(voice: Voice<'_>) -> Explanation {
+    let address = voice.address();
+    voice.explain(
+        format!("Server email tidak memberi jawaban setelah menerima isi email untuk {address}. Email itu mungkin sampai, mungkin juga tidak."),
+        format!("The mail server gave no answer after it got the content of the mail to {address}. The mail may have arrived or not."),
+        &[
+            SEARCH_THE_MAILBOX,
+            ("Jika setelah sepuluh menit tidak ada, minta tautan baru.", "If it is not there after ten minutes, ask for a new link."),
+        ],
+    )
+}
+
+pub(super) fn sent(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
+    let address = voice.address();
+    let end = voice.maybe_at(reset.expire_time);
+    voice.explain(
+        format!("Server email menerima email untuk {address}. Tautannya belum dibuka dan berlaku sampai {end}."),
+        format!(
+            "The mail server accepted the mail to {address}. Its link has not been opened yet and works until {end}."
+        ),
+        &[
+            SEARCH_THE_MAILBOX,
+            ("Pastikan bahwa alamat itu milik pengguna.", "Make sure that the address is the user's."),
+            (
+                "Jika email tetap tidak ada, minta tautan baru, atau kirim dari daftar pengguna.",
+                "If the mail is still not there, ask for a new link, or send one from the list of users.",
+            ),
+        ],
+    )
+}
+
+pub(super) fn opened(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
+    let viewed = voice.maybe_at(reset.view_time);
+    let end = voice.maybe_at(reset.expire_time);
+    voice.explain(
+        format!("Email sampai dan tautannya dibuka {viewed}, tetapi kata sandi baru belum dibuat. Tautan itu berlaku sampai {end}."),
+        format!("The mail arrived and its link was opened at {viewed}, but no new password has been set. The link works until {end}."),
+        &[
+            (
+                "Minta pengguna membuka tautan itu lagi dan menyelesaikannya: membuka tautan tidak menghabiskannya.",
+                "Have the user open the link again and finish: opening it does not use it up.",
+            ),
+            (
+                "Jika kata sandi baru ditolak, sarankan beberapa kata biasa yang dirangkai, tanpa nama pengguna atau organisasi.",
+                "If the new password is refused, suggest several plain words in a row, without the name of the user or the organisation.",
+            ),
+        ],
+    )
+}

@@ -1,0 +1,339 @@
+//! What every call passes before and after its method: who calls, may it, how fast, how long; one
+//! span, one metric and one log line; and a reason on every status, also on those tonic makes itself.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Histogram;
+use runtime::trace::TraceContext;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tower::Service as TowerService;
+use tracing::Instrument as _;
+
+use super::callers::Callers;
+use super::limits::Limits;
+use super::rules::{RpcRule, rule};
+use super::status;
+use crate::domain::locale::Locale;
+use crate::domain::messages::Reason;
+use crate::hasher::Patience;
+use crate::ops::call::Caller;
+
+/// No call takes longer, whatever deadline it brings.
+pub const DEADLINE_CAP: Duration = Duration::from_secs(10);
+/// Our own timer fires this much before tonic's, whose status says less.
+const BEFORE_TONIC: Duration = Duration::from_millis(10);
+const REQUEST_ID: &str = "x-request-id";
+/// Longest request id that is echoed.
+const REQUEST_ID_MAX: usize = 128;
+const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
+
+/// What the edge knows of a call; the adapters read it from the request's extensions.
+#[derive(Clone)]
+pub struct Admitted {
+    /// Name of the RPC.
+    pub rpc: &'static str,
+    /// Who calls.
+    pub caller: Caller,
+    /// How long it waits.
+    pub patience: Patience,
+    /// The trace it belongs to.
+    pub trace: TraceContext,
+}
+
+/// The layer.
+#[derive(Clone)]
+pub struct EdgeLayer(Arc<Edge>);
+
+struct Edge {
+    callers: Callers,
+    limits: Arc<Limits>,
+    duration: Histogram<f64>,
+}
+
+impl EdgeLayer {
+    /// A layer for these callers and limits.
+    pub fn new(callers: Callers, limits: Arc<Limits>) -> Self {
+        let duration = opentelemetry::global::meter("sandi")
+            .f64_histogram("rpc.server.call.duration")
+            .with_unit("s")
+            .with_description("Duration of calls, by method, status code and reason.")
+            .with_boundaries(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
+            .build();
+        Self(Arc::new(Edge { callers, limits, duration }))
+    }
+}
+
+impl<S> tower::Layer<S> for EdgeLayer {
+    type Service = EdgeService<S>;
+
+    fn layer(&self, inner: S) -> EdgeService<S> {
+        EdgeService { edge: Arc::clone(&self.0), inner }
+    }
+}
+
+/// The layer around the methods.
+#[derive(Clone)]
+pub struct EdgeService<S> {
+    edge: Arc<Edge>,
+    inner: S,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl<S> TowerService<Request<Body>> for EdgeService<S>
+where
+    S: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        // The clone that is ready goes; its successor has to become ready anew.
+        let next = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, next);
+        let edge = Arc::clone(&self.edge);
+        Box::pin(async move { Ok(edge.pass(request, inner).await) })
+    }
+}
+
+impl Edge {
+    async fn pass<S>(&self, request: Request<Body>, inner: S) -> Response<Body>
+    where
+        S: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let request_id = echoed(request.headers());
+        let mut response = if OPEN.iter().any(|open| request.uri().path().starts_with(open)) {
+            reasoned(guarded(inner, request).await)
+        } else {
+            self.measured(request, inner).await
+        };
+        if let Some(request_id) = request_id {
+            response.headers_mut().insert(REQUEST_ID, request_id);
+        }
+        response
+    }
+
+    async fn measured<S>(&self, request: Request<Body>, inner: S) -> Response<Body>
+    where
+        S: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let begun = Instant::now();
+        let rule = rule(request.uri().path());
+        // Only names of our own become labels and span names.
+        let method = rule.map_or("unknown", |rule| rule.path.trim_start_matches('/'));
+        let span = tracing::info_span!(
+            "rpc",
+            otel.name = method,
+            otel.kind = "server",
+            rpc.system.name = "grpc",
+            rpc.method = method,
+            rpc.response.status_code = tracing::field::Empty,
+            error.type = tracing::field::Empty,
+            caller = tracing::field::Empty,
+        );
+        trace_of(request.headers()).set_as_parent_of(&span);
+        let response = async {
+            // Apart, because a body may not be borrowed over an await.
+            let admitted = self.admit(rule, request.headers());
+            let response = match admitted {
+                Err(refusal) => refusal.into_http(),
+                Ok(admitted) => {
+                    tracing::Span::current().record("caller", &*admitted.caller.name);
+                    let bound = admitted.patience.deadline.saturating_duration_since(Instant::now());
+                    let mut request = request;
+                    request.extensions_mut().insert(admitted);
+                    match tokio::time::timeout(bound, guarded(inner, request)).await {
+                        Ok(response) => reasoned(response),
+                        Err(_) => status::plain(Reason::DeadlineExceeded, Locale::default(), None).into_http(),
+                    }
+                }
+            };
+            let (code, reason) = outcome(&response);
+            let took = begun.elapsed();
+            let current = tracing::Span::current();
+            current.record("rpc.response.status_code", code_name(code));
+            if code != Code::Ok {
+                current.record("error.type", reason);
+            }
+            tracing::info!(
+                rpc.method = method,
+                rpc.response.status_code = code_name(code),
+                reason,
+                duration_ms = took.as_secs_f64() * 1000.0,
+                "call ended"
+            );
+            self.duration.record(
+                took.as_secs_f64(),
+                &[
+                    KeyValue::new("rpc.method", method),
+                    KeyValue::new("rpc.response.status_code", code_name(code)),
+                    KeyValue::new("error.type", reason),
+                ],
+            );
+            response
+        };
+        response.instrument(span).await
+    }
+
+    fn admit(&self, rule: Option<&'static RpcRule>, headers: &HeaderMap) -> Result<Admitted, Status> {
+        let refuse = |reason, retry_after| Err(status::plain(reason, Locale::default(), retry_after));
+        // Who is not known learns nothing, not even which methods there are.
+        let Some(caller) = self.callers.authenticate(headers) else { return refuse(Reason::CallerUnknown, None) };
+        if let Err(wait) = self.limits.caller(&caller.name) {
+            return refuse(Reason::RateLimited, Some(wait));
+        }
+        let Some(rule) = rule else { return refuse(Reason::MethodUnknown, None) };
+        if !rule.scopes.iter().any(|scope| caller.has(*scope)) {
+            return refuse(Reason::ScopeMissing, None);
+        }
+        let wanted = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
+        let bound =
+            wanted.map_or(DEADLINE_CAP, |wanted| wanted.saturating_sub(BEFORE_TONIC.min(wanted / 2)).min(DEADLINE_CAP));
+        Ok(Admitted {
+            rpc: rule.rpc(),
+            caller: caller.clone(),
+            patience: Patience { deadline: Instant::now() + bound, gone: CancellationToken::new() },
+            trace: TraceContext::current(),
+        })
+    }
+}
+
+fn trace_of(headers: &HeaderMap) -> TraceContext {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    TraceContext::from_headers(text("traceparent"), text("tracestate"))
+}
+
+/// A panic is one failed call.
+async fn guarded<S>(mut inner: S, request: Request<Body>) -> Response<Body>
+where
+    S: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    match AssertUnwindSafe(inner.call(request)).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Err(_) => {
+            tracing::error!("a method panicked");
+            status::plain(Reason::Internal, Locale::default(), None).into_http()
+        }
+    }
+}
+
+/// Gives a status of tonic's own making a reason.
+fn reasoned(response: Response<Body>) -> Response<Body> {
+    let Some(made) = Status::from_header_map(response.headers()) else { return response };
+    if made.code() == Code::Ok || made.get_error_details().error_info().is_some() {
+        return response;
+    }
+    let reason = match made.code() {
+        Code::Unimplemented => Reason::MethodUnknown,
+        // A message past the limit.
+        Code::OutOfRange | Code::ResourceExhausted => Reason::MessageTooLarge,
+        Code::Cancelled | Code::DeadlineExceeded => Reason::DeadlineExceeded,
+        // A body that does not decode has a reason of its own; what is left is broken framing or encoding.
+        Code::InvalidArgument | Code::DataLoss => Reason::FieldInvalid,
+        _ => Reason::Internal,
+    };
+    if reason == Reason::Internal {
+        // Tonic answers INTERNAL to frames that are cut off or compressed in ways it does not know.
+        let framing = made.message().contains("compress") || made.message().contains("Unexpected EOF");
+        if framing {
+            return status::plain(Reason::FieldInvalid, Locale::default(), None).into_http();
+        }
+        tracing::error!(code = ?made.code(), message = made.message(), "a status without a reason");
+    }
+    status::plain(reason, Locale::default(), None).into_http()
+}
+
+fn outcome(response: &Response<Body>) -> (Code, &'static str) {
+    let Some(status) = Status::from_header_map(response.headers()) else { return (Code::Ok, "") };
+    let info = status.get_error_details();
+    let named = info.error_info().map(|info| info.reason.as_str()).unwrap_or_default();
+    let reason = Reason::ALL.iter().map(|reason| reason.as_str()).find(|reason| *reason == named);
+    (status.code(), reason.unwrap_or_default())
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// The caller's request id, if it is fit to be repeated.
+fn echoed(headers: &HeaderMap) -> Option<HeaderValue> {
+    let value = headers.get(REQUEST_ID)?;
+    let plain = value.len() <= REQUEST_ID_MAX && value.as_bytes().iter().all(|byte| (b' '..=b'~').contains(byte));
+    plain.then(|| value.clone())
+}
+
+/// `grpc-timeout`: at most 8 digits and a unit (gRPC over HTTP/2).
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(number * 3600)),
+        "M" => Some(Duration::from_secs(number * 60)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_grpc_writes_them() {
+        assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(parse_timeout("1H"), Some(Duration::from_secs(3600)));
+        for bad in ["", "m", "1", "123456789m", "-1m", "1x", "1 m"] {
+            assert_eq!(parse_timeout(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_is_echoed_only_if_it_is_plain() {
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_static("abc-1"));
+        assert!(echoed(&headers).is_some());
+        headers.insert(REQUEST_ID, HeaderValue::from_bytes(&[b'a'; 129]).expect("a value"));
+        assert!(echoed(&headers).is_none());
+    }
+}

@@ -1,0 +1,190 @@
+//! Reads the fields of a request into values, and notes every one that is bad.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use prost_types::FieldMask;
+use proto::identity::v1 as pb;
+use uuid::Uuid;
+
+use crate::domain::device::parse_user_agent;
+use crate::domain::locale::Locale;
+use crate::domain::names::{IdempotencyKey, Reason};
+use crate::domain::password::Password;
+use crate::domain::token::ResetToken;
+use crate::domain::violation::{Problem, Unit, Violations};
+use crate::ops::Error;
+use crate::ops::access::ActorClaim;
+use crate::ops::call::Requester;
+use crate::ops::credentials::NewPassword;
+use crate::ops::pages::Page;
+
+/// Longest text that is looked at as a token.
+const TOKEN_MAX_BYTES: usize = 128;
+/// Longest page token.
+const PAGE_TOKEN_MAX_BYTES: usize = 256;
+
+/// Collects what is bad.
+#[derive(Default)]
+pub struct Fields(Violations);
+
+impl Fields {
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// `FIELD_INVALID` naming every bad field.
+    pub fn done(self) -> Result<(), Error> {
+        self.0.into_result().map_err(Error::Fields)
+    }
+
+    /// Keeps a value, or notes what is wrong; the default stands in until [`Fields::done`] refuses.
+    pub fn keep<T>(&mut self, name: &str, result: Result<T, Problem>) -> Option<T> {
+        self.0.field(name, result)
+    }
+
+    /// Notes a bad field.
+    pub fn bad(&mut self, name: &str, problem: Problem) {
+        self.0.add(name, problem);
+    }
+
+    /// A UUID that must be there.
+    pub fn uuid(&mut self, name: &str, text: &str) -> Uuid {
+        self.keep(name, parse_uuid(text)).unwrap_or_default()
+    }
+
+    /// A UUID, or nothing.
+    pub fn optional_uuid(&mut self, name: &str, text: &str) -> Option<Uuid> {
+        if text.is_empty() { None } else { Some(self.uuid(name, text)) }
+    }
+
+    /// A language, or nothing.
+    pub fn optional_locale(&mut self, name: &str, tag: &str) -> Option<Locale> {
+        if tag.is_empty() { None } else { self.keep(name, Locale::parse(tag)) }
+    }
+
+    /// The person at the other end; what a caller may not forward is not even looked at.
+    pub fn requester(&mut self, requester: Option<&pb::Requester>, believed: bool) -> Requester {
+        let Some(requester) = requester.filter(|_| believed) else { return Requester::default() };
+        let ip = match requester.ip.as_str() {
+            "" => None,
+            text => self.keep("requester.ip", text.parse::<IpAddr>().map_err(|_| Problem::NotAnIpAddress)),
+        };
+        Requester {
+            ip,
+            device: self.keep("requester.user_agent", parse_user_agent(&requester.user_agent)).unwrap_or_default(),
+            locale: self.optional_locale("requester.locale", &requester.locale),
+        }
+    }
+
+    /// The person on whose behalf the call is made.
+    pub fn actor(&mut self, actor: Option<&pb::Actor>) -> Option<ActorClaim> {
+        match actor?.kind.as_ref() {
+            Some(pb::actor::Kind::Token(token)) if token.is_empty() => {
+                self.bad("actor.token", Problem::Empty);
+                None
+            }
+            Some(pb::actor::Kind::Token(_)) => Some(ActorClaim::Token),
+            Some(pb::actor::Kind::UserId(user_id)) => Some(ActorClaim::UserId(self.uuid("actor.user_id", user_id))),
+            None => {
+                self.bad("actor", Problem::Required);
+                None
+            }
+        }
+    }
+
+    /// The key of the call.
+    pub fn idempotency_key(&mut self, key: &str) -> Option<IdempotencyKey> {
+        self.keep("idempotency_key", IdempotencyKey::parse(key)).flatten()
+    }
+
+    /// A token. One that is empty, too long or has control characters is malformed; anything else is
+    /// a token, if perhaps not one of ours.
+    pub fn token(&mut self, text: &str) -> Option<ResetToken> {
+        if text.is_empty() {
+            self.bad("token", Problem::Empty);
+        } else if text.len() > TOKEN_MAX_BYTES {
+            self.bad("token", Problem::TooLong { limit: TOKEN_MAX_BYTES, unit: Unit::Bytes });
+        } else if text.chars().any(char::is_control) {
+            self.bad("token", Problem::ControlCharacters);
+        }
+        ResetToken::parse(text)
+    }
+
+    /// A password that is to be checked.
+    pub fn password(&mut self, name: &str, text: &str) -> Option<Password> {
+        self.keep(name, Password::parse(text))
+    }
+
+    /// A password that is to be set. Its rules are the policy's, and have a reason of their own.
+    pub fn new_password(text: &str, confirmation: Option<&str>) -> NewPassword {
+        NewPassword::parse(text, confirmation)
+    }
+
+    /// A reason that must be there.
+    pub fn reason(&mut self, text: &str) -> Option<Reason> {
+        self.keep("reason", Reason::parse(text))
+    }
+
+    /// A reason, or nothing.
+    pub fn optional_reason(&mut self, text: &str) -> Option<Reason> {
+        if text.is_empty() { None } else { self.reason(text) }
+    }
+
+    /// A page. Its token is looked at by the operation, which knows the filters.
+    pub fn page(&mut self, size: i32, token: &str) -> Page {
+        if size < 0 {
+            self.bad("page_size", Problem::OutOfRange { min: 0, max: i64::from(i32::MAX) });
+        }
+        if token.len() > PAGE_TOKEN_MAX_BYTES || token.chars().any(char::is_control) {
+            self.bad("page_token", Problem::NotAPageToken);
+        }
+        Page { size, token: token.into() }
+    }
+
+    /// A positive duration, or nothing.
+    pub fn optional_duration(&mut self, name: &str, duration: Option<&prost_types::Duration>) -> Option<Duration> {
+        let duration = duration?;
+        let nanos = u32::try_from(duration.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+        let read = u64::try_from(duration.seconds)
+            .ok()
+            .filter(|seconds| *seconds <= 315_576_000_000)
+            .zip(nanos)
+            .map(|(seconds, nanos)| Duration::new(seconds, nanos))
+            .filter(|duration| !duration.is_zero());
+        self.keep(name, read.ok_or(Problem::NotATime))
+    }
+
+    /// The paths an update changes: those of the mask, or, for an empty one, every populated field.
+    pub fn mask(&mut self, mask: Option<&FieldMask>, known: &[(&'static str, bool)]) -> Vec<&'static str> {
+        let paths = mask.map_or(&[] as &[String], |mask| &mask.paths);
+        if paths.is_empty() {
+            return known.iter().filter(|(_, populated)| *populated).map(|(path, _)| *path).collect();
+        }
+        if paths == ["*"] {
+            return known.iter().map(|(path, _)| *path).collect();
+        }
+        let mut changed = Vec::new();
+        for path in paths {
+            match known.iter().find(|(name, _)| name == path) {
+                Some((name, _)) => changed.push(*name),
+                None => self.bad(&mask_field(path), Problem::UnknownPath),
+            }
+        }
+        changed
+    }
+}
+
+/// Names an unknown path, unless it is not fit to be shown.
+fn mask_field(path: &str) -> String {
+    let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+    if plain && (1..=64).contains(&path.len()) { format!("update_mask.{path}") } else { "update_mask".into() }
+}
+
+fn parse_uuid(text: &str) -> Result<Uuid, Problem> {
+    match text.len() {
+        0 => Err(Problem::Empty),
+        // Only the hyphenated form, so that a UUID is written one way.
+        36 => Uuid::try_parse(text).map_err(|_| Problem::NotUuid),
+        _ => Err(Problem::NotUuid),
+    }
+}

@@ -1,0 +1,83 @@
+//! Token buckets of this process: calls of a caller, and password calls of an end-user's address.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use std::sync::Arc;
+
+use crate::settings::LimitSettings;
+
+/// The buckets.
+pub struct Limits {
+    callers: DefaultKeyedRateLimiter<Arc<str>>,
+    addresses: DefaultKeyedRateLimiter<IpAddr>,
+    clock: DefaultClock,
+}
+
+impl Limits {
+    /// Buckets as set; each holds one second's, or one minute's, worth.
+    pub fn new(settings: &LimitSettings) -> Self {
+        let number = |value: u32| NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN);
+        Self {
+            callers: RateLimiter::keyed(Quota::per_second(number(settings.caller_per_second))),
+            addresses: RateLimiter::keyed(Quota::per_minute(number(settings.address_per_minute))),
+            clock: DefaultClock::default(),
+        }
+    }
+
+    /// Takes one call from a caller's bucket.
+    ///
+    /// # Errors
+    /// When the bucket will hold one again.
+    pub fn caller(&self, name: &Arc<str>) -> Result<(), Duration> {
+        self.callers.check_key(name).map_err(|until| until.wait_time_from(self.clock.now()))
+    }
+
+    /// Takes one call from the bucket of an address; IPv6 by /64, because one person has a whole one.
+    ///
+    /// # Errors
+    /// When the bucket will hold one again.
+    pub fn address(&self, ip: IpAddr) -> Result<(), Duration> {
+        self.addresses.check_key(&network(ip)).map_err(|until| until.wait_time_from(self.clock.now()))
+    }
+
+    /// Forgets buckets that are full again.
+    pub fn forget(&self) {
+        self.callers.retain_recent();
+        self.addresses.retain_recent();
+        self.addresses.shrink_to_fit();
+    }
+}
+
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_belongs_to_one_person_only() {
+        let limits = Limits::new(&LimitSettings { address_per_minute: 2, ..LimitSettings::default() });
+        let take = |ip: &str| limits.address(ip.parse().expect("an address"));
+        assert!(take("203.0.113.1").is_ok());
+        assert!(take("203.0.113.1").is_ok());
+        let wait = take("203.0.113.1").expect_err("empty");
+        assert!(wait <= Duration::from_secs(30), "{wait:?}");
+        assert!(take("203.0.113.2").is_ok(), "a neighbour");
+        assert!(take("2001:db8::1").is_ok());
+        assert!(take("2001:db8::2").is_ok());
+        assert!(take("2001:db8::3").is_err(), "the same /64");
+        assert!(take("2001:db8:0:1::1").is_ok(), "another /64");
+    }
+}

@@ -1,0 +1,368 @@
+//! Argon2id on its own few low-priority threads.
+//!
+//! Each thread allocates its block memory once. The queue is bounded by waiting time: a call that
+//! would wait longer than it may is refused at once, and a call whose caller has gone is never
+//! started. The async threads only wait for the answer.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use phc::PasswordHash;
+use subtle::ConstantTimeEq;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::password::Password;
+use crate::settings::PasswordSettings;
+
+/// Salt bytes (RFC 9106 section 3.1 recommends 16).
+const SALT_BYTES: usize = 16;
+/// Tag bytes.
+const TAG_BYTES: usize = 32;
+/// Niceness of the threads, so that cheap calls stay quick under a flood of log-ins.
+const NICE: i32 = 19;
+/// First guess of one hash, until one has been measured.
+const FIRST_GUESS: Duration = Duration::from_millis(20);
+
+/// Why a hash was not computed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HasherError {
+    /// The queue is too long; the caller may try again after this time.
+    #[error("the hashing queue is full")]
+    Busy {
+        /// When the queue will have shortened, as measured.
+        retry_after: Duration,
+    },
+    /// The caller has gone or its deadline has passed; nothing was computed.
+    #[error("the caller has gone")]
+    Gone,
+}
+
+/// How long a caller is prepared to wait.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// After this the answer is of no use.
+    pub deadline: Instant,
+    /// Cancelled when the caller has gone.
+    pub gone: CancellationToken,
+}
+
+impl Patience {
+    fn is_over(&self) -> bool {
+        self.gone.is_cancelled() || Instant::now() >= self.deadline
+    }
+}
+
+/// The outcome of checking a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// Whether the password is the right one.
+    pub matches: bool,
+    /// Whether the stored hash was made under other parameters than today's.
+    pub outdated: bool,
+}
+
+/// A handle on the threads; they end when the last handle is dropped.
+#[derive(Clone)]
+pub struct Hasher {
+    shared: Arc<Shared>,
+    _handles: Arc<Closer>,
+    parameters: Params,
+    decoy: Arc<str>,
+    max_wait: Duration,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    ready: Condvar,
+    threads: u32,
+}
+
+struct State {
+    jobs: VecDeque<Job>,
+    running: u32,
+    one_job: Duration,
+    closed: bool,
+}
+
+struct Job {
+    patience: Patience,
+    work: Box<dyn FnOnce(&mut Vec<Block>) + Send>,
+}
+
+struct Closer(Arc<Shared>);
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.ready.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hasher {
+    /// Starts the threads. The parameters must have passed [`crate::settings::Settings::mistakes`].
+    ///
+    /// # Errors
+    /// The parameters are outside what RFC 9106 allows, or a thread cannot be started.
+    pub fn start(settings: &PasswordSettings) -> anyhow::Result<Self> {
+        let parameters = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, Some(TAG_BYTES))
+            .map_err(|error| anyhow::anyhow!("passwords: {error}"))?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if settings.threads == 0 { cores } else { settings.threads };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State { jobs: VecDeque::new(), running: 0, one_job: FIRST_GUESS, closed: false }),
+            ready: Condvar::new(),
+            threads: u32::try_from(threads)?,
+        });
+        for number in 0..threads {
+            let shared = Arc::clone(&shared);
+            let blocks = parameters.block_count();
+            std::thread::Builder::new().name(format!("hasher-{number}")).spawn(move || work(&shared, blocks))?;
+        }
+        let decoy = phc_string(&parameters, &[0; SALT_BYTES], &[0; TAG_BYTES]);
+        Ok(Self {
+            _handles: Arc::new(Closer(Arc::clone(&shared))),
+            shared,
+            parameters,
+            decoy: decoy.into(),
+            max_wait: settings.max_wait,
+        })
+    }
+
+    /// Hashes a new password; the answer is a PHC string.
+    ///
+    /// # Errors
+    /// [`HasherError`]; nothing was computed then.
+    pub async fn hash(
+        &self,
+        password: Password,
+        salt: [u8; SALT_BYTES],
+        patience: &Patience,
+    ) -> Result<String, HasherError> {
+        let parameters = self.parameters.clone();
+        self.run(patience, move |memory| {
+            let tag = tag(&parameters, &password, &salt, memory);
+            phc_string(&parameters, &salt, &tag)
+        })
+        .await
+    }
+
+    /// Checks a password against a stored hash. Without one (unknown user, no password yet) the same
+    /// work is done on a decoy and never matches.
+    ///
+    /// # Errors
+    /// [`HasherError`]; nothing was computed then.
+    pub async fn verify(
+        &self,
+        password: Password,
+        stored: Option<String>,
+        patience: &Patience,
+    ) -> Result<Checked, HasherError> {
+        let today = self.parameters.clone();
+        let real = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.decoy.to_string());
+        self.run(patience, move |memory| {
+            let Some((parameters, salt, expected)) = parse(&stored) else {
+                return Checked { matches: false, outdated: false };
+            };
+            let tag = tag(&parameters, &password, &salt, memory);
+            let outdated = (parameters.m_cost(), parameters.t_cost(), parameters.p_cost())
+                != (today.m_cost(), today.t_cost(), today.p_cost());
+            Checked { matches: real && bool::from(tag[..].ct_eq(&expected[..])), outdated }
+        })
+        .await
+    }
+
+    /// Runs other heavy work about a password (judging how guessable it is) on the same threads.
+    ///
+    /// # Errors
+    /// [`HasherError`]; nothing was computed then.
+    pub async fn judge<T: Send + 'static>(
+        &self,
+        patience: &Patience,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HasherError> {
+        self.run(patience, move |_| work()).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        patience: &Patience,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+    ) -> Result<T, HasherError> {
+        let (answer, receive) = oneshot::channel();
+        self.admit(Job {
+            patience: patience.clone(),
+            work: Box::new(move |memory| {
+                // The caller may have gone meanwhile; then nobody wants the answer.
+                let _ = answer.send(work(memory));
+            }),
+        })?;
+        tokio::select! {
+            answered = receive => answered.map_err(|_| HasherError::Gone),
+            () = patience.gone.cancelled() => Err(HasherError::Gone),
+        }
+    }
+
+    fn admit(&self, job: Job) -> Result<(), HasherError> {
+        let mut state = self.shared.lock();
+        let ahead = u32::try_from(state.jobs.len()).unwrap_or(u32::MAX).saturating_add(state.running);
+        // Whole rounds of the pool that must end before this job begins.
+        let wait = state.one_job * (ahead / self.shared.threads);
+        let left = job.patience.deadline.saturating_duration_since(Instant::now());
+        if wait > self.max_wait || wait + state.one_job > left {
+            return Err(HasherError::Busy { retry_after: wait.max(state.one_job) });
+        }
+        state.jobs.push_back(job);
+        drop(state);
+        self.shared.ready.notify_one();
+        Ok(())
+    }
+}
+
+fn work(shared: &Shared, blocks: usize) {
+    // Lower priority is a kindness to the other threads, not a need: without the right it stays as it is.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+    let mut memory = vec![Block::default(); blocks];
+    while let Some(job) = next(shared) {
+        if !job.patience.is_over() {
+            let begun = Instant::now();
+            // A panic in one job must not cost the thread.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (job.work)(&mut memory)));
+            memory.truncate(blocks);
+            let took = begun.elapsed();
+            let mut state = shared.lock();
+            state.one_job = (state.one_job * 7 + took) / 8;
+        }
+        shared.lock().running -= 1;
+    }
+}
+
+fn next(shared: &Shared) -> Option<Job> {
+    let mut state = shared.lock();
+    loop {
+        if let Some(job) = state.jobs.pop_front() {
+            state.running += 1;
+            return Some(job);
+        }
+        if state.closed {
+            return None;
+        }
+        state = shared.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn tag(parameters: &Params, password: &Password, salt: &[u8], memory: &mut Vec<Block>) -> [u8; TAG_BYTES] {
+    if memory.len() < parameters.block_count() {
+        memory.resize(parameters.block_count(), Block::default());
+    }
+    let mut tag = [0; TAG_BYTES];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters.clone())
+        .hash_password_into_with_memory(password.expose().as_bytes(), salt, &mut tag, memory)
+        .expect("the parameters, the salt and the tag have lengths that Argon2 accepts");
+    tag
+}
+
+fn phc_string(parameters: &Params, salt: &[u8], tag: &[u8]) -> String {
+    use base64::Engine as _;
+    let b64 = base64::engine::general_purpose::STANDARD_NO_PAD;
+    format!(
+        "$argon2id$v=19$m={},t={},p={}${}${}",
+        parameters.m_cost(),
+        parameters.t_cost(),
+        parameters.p_cost(),
+        b64.encode(salt),
+        b64.encode(tag)
+    )
+}
+
+/// Reads our own kind of hash; anything else matches no password.
+fn parse(stored: &str) -> Option<(Params, Vec<u8>, [u8; TAG_BYTES])> {
+    let hash = PasswordHash::new(stored).ok()?;
+    if hash.algorithm.as_str() != "argon2id" || hash.version != Some(19) {
+        return None;
+    }
+    let cost = |name| hash.params.get_decimal(name);
+    let parameters = Params::new(cost("m")?, cost("t")?, cost("p")?, Some(TAG_BYTES)).ok()?;
+    let salt = hash.salt?.as_ref().to_vec();
+    let tag = hash.hash?.as_bytes().try_into().ok()?;
+    Some((parameters, salt, tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher(max_wait: Duration) -> Hasher {
+        let settings = PasswordSettings { threads: 1, max_wait, ..PasswordSettings::default() };
+        Hasher::start(&settings).expect("starts")
+    }
+
+    fn patience() -> Patience {
+        Patience { deadline: Instant::now() + Duration::from_secs(30), gone: CancellationToken::new() }
+    }
+
+    fn password(text: &str) -> Password {
+        Password::parse(text).expect("a password")
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_a_phc_string_that_only_its_password_matches() {
+        let hasher = hasher(Duration::from_secs(30));
+        let stored = hasher.hash(password("kopi-susu-gula-aren"), [7; 16], &patience()).await.expect("hashed");
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        for (text, matches) in [("kopi-susu-gula-aren", true), ("kopi-susu-gula-arem", false)] {
+            let checked = hasher.verify(password(text), Some(stored.clone()), &patience()).await.expect("verified");
+            assert_eq!(checked, Checked { matches, outdated: false });
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_stored_hash_nothing_matches() {
+        let checked = hasher(Duration::from_secs(30)).verify(password("x"), None, &patience()).await.expect("verified");
+        assert_eq!(checked, Checked { matches: false, outdated: false });
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_other_parameters_matches_and_is_outdated() {
+        let older = Params::new(8192, 3, 1, Some(TAG_BYTES)).expect("parameters");
+        let mut memory = Vec::new();
+        let stored = phc_string(&older, &[1; 16], &tag(&older, &password("lama"), &[1; 16], &mut memory));
+        let checked = hasher(Duration::from_secs(30))
+            .verify(password("lama"), Some(stored), &patience())
+            .await
+            .expect("verified");
+        assert_eq!(checked, Checked { matches: true, outdated: true });
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
+        let hasher = hasher(Duration::from_millis(30));
+        let calls = (0..20).map(|_| {
+            let hasher = hasher.clone();
+            async move { hasher.verify(password("x"), None, &patience()).await }
+        });
+        let answers = futures::future::join_all(calls).await;
+        assert!(answers.iter().any(Result::is_ok), "some are served");
+        assert!(
+            answers.iter().any(|a| matches!(a, Err(HasherError::Busy { retry_after }) if !retry_after.is_zero())),
+            "the rest are refused"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_has_gone_gets_no_hash() {
+        let hasher = hasher(Duration::from_secs(30));
+        let patience = patience();
+        patience.gone.cancel();
+        assert_eq!(hasher.verify(password("x"), None, &patience).await, Err(HasherError::Gone));
+    }
+}

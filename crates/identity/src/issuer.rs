@@ -1,0 +1,344 @@
+//! Turns requests into links and mails: resolves who was meant, applies the silent limits, mints the
+//! tokens and writes the sealed events, a batch in one transaction.
+//!
+//! A batch that fails is taken apart, so that one bad request never blocks its neighbours.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Counter;
+use runtime::trace::TraceContext;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::domain::address::Address;
+use crate::domain::limits::{MailLimits, SentMail};
+use crate::domain::states::{NotSentReason, ResetKind};
+use crate::domain::username::canonical_for_lookup;
+use crate::events::{self, EventError, Issue, MAX_ACCOUNTS};
+use crate::service::Service;
+use crate::store::audit::AuditEvent;
+use crate::store::outbox::NewEvent;
+use crate::store::requests::{IdentifierKind, Request};
+use crate::store::resets::NewReset;
+use crate::store::users::Person;
+use crate::store::{self, StoreError, audit, outbox, requests, resets, users};
+
+/// Requests of one transaction.
+const BATCH: i64 = 64;
+/// How long to sleep when nobody rings.
+const POLL: Duration = Duration::from_secs(1);
+/// Failures of ours after which a request ends as INTERNAL.
+const MAX_TRIES: i16 = 5;
+
+/// Why a batch was not issued.
+#[derive(Debug, thiserror::Error)]
+enum IssueError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Event(#[from] EventError),
+}
+
+/// Runs until stopped.
+pub async fn run(service: Arc<Service>, stop: CancellationToken) {
+    let issued = opentelemetry::global::meter("sandi")
+        .u64_counter("sandi.resets.issued")
+        .with_description("Requests the issuer has finished, by outcome.")
+        .build();
+    while !stop.is_cancelled() {
+        let full = match issue_batch(&service, &issued).await {
+            Ok(count) => count == usize::try_from(BATCH).unwrap_or_default(),
+            Err(()) => false,
+        };
+        if !full {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = service.issuer_bell.notified() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+}
+
+/// Issues what is due, and returns how many requests that were.
+async fn issue_batch(service: &Service, issued: &Counter<u64>) -> Result<usize, ()> {
+    let mut claimed = Vec::new();
+    match issue(service, Claim::Due, &mut claimed, issued).await {
+        Ok(()) => Ok(claimed.len()),
+        Err(error) if claimed.is_empty() => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "requests cannot be claimed");
+            Err(())
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a batch failed, trying its requests one by one");
+            for request_id in claimed {
+                issue_alone(service, request_id, issued).await;
+            }
+            Err(())
+        }
+    }
+}
+
+async fn issue_alone(service: &Service, request_id: Uuid, issued: &Counter<u64>) {
+    let Err(error) = issue(service, Claim::One(request_id), &mut Vec::new(), issued).await else { return };
+    tracing::error!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request cannot be issued");
+    if let Err(error) = put_off(service, request_id, issued).await {
+        tracing::warn!(request.id = %request_id, error = &error as &dyn std::error::Error, "it cannot be put off either");
+    }
+}
+
+/// Tries a request later, and gives it up when that happened too often.
+async fn put_off(service: &Service, request_id: Uuid, issued: &Counter<u64>) -> Result<(), StoreError> {
+    let mut transaction = service.store.begin().await?;
+    let [jitter] = service.random_bytes();
+    let delay = Duration::from_millis(2000 + u64::from(jitter) * 8);
+    let tries = requests::put_off(&mut transaction, request_id, delay).await?;
+    if tries.is_some_and(|tries| tries >= MAX_TRIES)
+        && let Some(request) = requests::claim(&mut transaction, request_id).await?
+    {
+        let reset = without_mail(service, &request, None, NotSentReason::Internal, None);
+        resets::insert(&mut transaction, &[reset]).await?;
+        requests::finish(&mut transaction, &[request_id]).await?;
+        count(issued, "INTERNAL");
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+enum Claim {
+    Due,
+    One(Uuid),
+}
+
+async fn issue(
+    service: &Service,
+    claim: Claim,
+    claimed: &mut Vec<Uuid>,
+    issued: &Counter<u64>,
+) -> Result<(), IssueError> {
+    let mut transaction = service.store.begin().await?;
+    let requests = match claim {
+        Claim::Due => requests::claim_due(&mut transaction, BATCH).await?,
+        Claim::One(request_id) => requests::claim(&mut transaction, request_id).await?.into_iter().collect(),
+    };
+    if requests.is_empty() {
+        return Ok(());
+    }
+    claimed.extend(requests.iter().map(|request| request.request_id));
+
+    let wanted: Vec<Wanted> = requests.iter().map(Wanted::of).collect();
+    let usernames: Vec<String> = wanted.iter().filter_map(|wanted| wanted.username.clone()).collect();
+    let emails: Vec<String> = wanted.iter().filter_map(|wanted| wanted.email.clone()).collect();
+    let people = users::lock_matching(&mut transaction, &usernames, &emails).await?;
+    let user_ids: Vec<Uuid> = people.iter().map(|person| person.user_id).collect();
+    let mut sent: HashMap<Uuid, Vec<SentMail>> = HashMap::new();
+    for mail in resets::counted_mails(&mut transaction, &user_ids).await? {
+        let counted = SentMail { issue_time: mail.issue_time, expire_time: mail.expire_time, live: mail.live };
+        sent.entry(mail.user_id).or_default().push(counted);
+    }
+    let mut batch = Batch { service, now: store::now(&mut transaction).await?, sent, ..Batch::empty(service) };
+    for (request, wanted) in requests.iter().zip(&wanted) {
+        batch.add(request, &wanted.find(&people))?;
+    }
+
+    resets::insert(&mut transaction, &batch.resets).await?;
+    outbox::insert(&mut transaction, &batch.events).await?;
+    audit::append(&mut transaction, &batch.audit).await?;
+    requests::finish(&mut transaction, claimed).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    for (outcome, number) in &batch.outcomes {
+        issued.add(*number, &[KeyValue::new("outcome", *outcome)]);
+    }
+    if !batch.events.is_empty() {
+        service.relay_bell.notify_one();
+    }
+    Ok(())
+}
+
+fn count(issued: &Counter<u64>, outcome: &'static str) {
+    issued.add(1, &[KeyValue::new("outcome", outcome)]);
+}
+
+/// Whom a request means.
+struct Wanted {
+    username: Option<String>,
+    email: Option<String>,
+}
+
+impl Wanted {
+    fn of(request: &Request) -> Self {
+        let text = request.identifier.as_deref().unwrap_or_default();
+        match request.kind() {
+            IdentifierKind::Username => Self { username: canonical_for_lookup(text), email: None },
+            IdentifierKind::Email => {
+                let email = Address::parse(text.trim()).ok().map(|address| address.as_str().to_owned());
+                Self { username: None, email }
+            }
+        }
+    }
+
+    /// The account of this name, or every active account on this address, the latest first. An address
+    /// with disabled accounts only is answered for one of them.
+    fn find<'a>(&self, people: &'a [Person]) -> Vec<&'a Person> {
+        if let Some(username) = &self.username {
+            return people.iter().filter(|person| person.username == *username).collect();
+        }
+        let Some(email) = &self.email else { return Vec::new() };
+        let mut accounts: Vec<&Person> = people.iter().filter(|person| person.email.as_ref() == Some(email)).collect();
+        accounts.sort_by_key(|person| (std::cmp::Reverse(person.is_active()), std::cmp::Reverse(person.create_time)));
+        let active = accounts.iter().filter(|person| person.is_active()).count();
+        accounts.truncate(active.clamp(1, MAX_ACCOUNTS));
+        accounts
+    }
+}
+
+/// What one transaction will write.
+struct Batch<'s> {
+    service: &'s Service,
+    now: OffsetDateTime,
+    sent: HashMap<Uuid, Vec<SentMail>>,
+    resets: Vec<NewReset>,
+    events: Vec<NewEvent>,
+    audit: Vec<AuditEvent>,
+    outcomes: BTreeMap<&'static str, u64>,
+}
+
+impl<'s> Batch<'s> {
+    fn empty(service: &'s Service) -> Self {
+        Self {
+            service,
+            now: OffsetDateTime::UNIX_EPOCH,
+            sent: HashMap::new(),
+            resets: Vec::new(),
+            events: Vec::new(),
+            audit: Vec::new(),
+            outcomes: BTreeMap::new(),
+        }
+    }
+
+    /// Decides about one request.
+    fn add(&mut self, request: &Request, accounts: &[&Person]) -> Result<(), EventError> {
+        if accounts.is_empty() {
+            self.refuse(request, None, NotSentReason::NoSuchAccount, None);
+            return Ok(());
+        }
+        let life = self.service.settings.resets.self_service_life;
+        let late = self.now - request.request_time >= life;
+        let mut mailed: Vec<&Person> = Vec::new();
+        for person in accounts {
+            let refusal = if late {
+                Some((NotSentReason::Expired, None))
+            } else if !person.is_active() {
+                Some((NotSentReason::AccountDisabled, None))
+            } else if person.email.is_none() {
+                Some((NotSentReason::NoAddress, None))
+            } else {
+                self.limit(person).err().map(|until| (NotSentReason::CoolingDown, Some(until)))
+            };
+            match refusal {
+                Some((reason, until)) => self.refuse(request, Some(person), reason, until),
+                None => mailed.push(person),
+            }
+        }
+        if mailed.is_empty() { Ok(()) } else { self.mail(request, &mailed) }
+    }
+
+    fn limit(&self, person: &Person) -> Result<(), OffsetDateTime> {
+        let limits = &self.service.settings.limits;
+        let limits = MailLimits {
+            per_minute: limits.mails_per_minute,
+            live_links: limits.live_links,
+            per_day: limits.mails_per_day,
+            link_life: self.service.settings.resets.self_service_life,
+        };
+        limits.admit(self.sent.get(&person.user_id).map_or(&[], Vec::as_slice), self.now)
+    }
+
+    fn mail(&mut self, request: &Request, people: &[&Person]) -> Result<(), EventError> {
+        let trace = TraceContext { traceparent: request.traceparent.clone(), tracestate: request.tracestate.clone() };
+        let issue = Issue {
+            kind: ResetKind::SelfService,
+            request_id: Some(request.request_id),
+            request_time: request.request_time,
+            now: self.now,
+            life: self.service.settings.resets.self_service_life,
+            locale: request.locale(),
+            device: &request.device,
+            requested_by: None,
+            reason: "",
+            trace: &trace,
+        };
+        let issued = events::issue(self.service, &issue, people)?;
+        for person in people {
+            let mail = SentMail { issue_time: self.now, expire_time: issued.expire_time, live: true };
+            self.sent.entry(person.user_id).or_default().push(mail);
+            self.note(request, Some(person), "ok", "");
+        }
+        self.resets.extend(issued.resets);
+        self.events.push(issued.event);
+        Ok(())
+    }
+
+    fn refuse(
+        &mut self,
+        request: &Request,
+        person: Option<&Person>,
+        reason: NotSentReason,
+        cool_until: Option<OffsetDateTime>,
+    ) {
+        self.resets.push(without_mail(self.service, request, person, reason, cool_until));
+        self.note(request, person, reason.as_str(), reason.as_str());
+    }
+
+    fn note(&mut self, request: &Request, person: Option<&Person>, outcome: &'static str, cause: &'static str) {
+        *self.outcomes.entry(outcome).or_default() += 1;
+        let trace = TraceContext { traceparent: request.traceparent.clone(), tracestate: None };
+        self.audit.push(AuditEvent {
+            event_id: self.service.new_id(),
+            action: "RequestReset",
+            // The caller was told OK, whatever became of it.
+            outcome: "ok",
+            cause,
+            caller: request.caller.clone(),
+            actor_user_id: None,
+            user_id: person.map(|person| person.user_id),
+            organization_id: person.map(|person| person.organization.organization_id),
+            reason: String::new(),
+            subject_digest: match person {
+                None => request.identifier.as_deref().map(|text| self.service.digests.subject(text)),
+                Some(_) => None,
+            },
+            trace_id: trace.trace_id(),
+            ip_prefix: request.ip_prefix.clone(),
+        });
+    }
+}
+
+fn without_mail(
+    service: &Service,
+    request: &Request,
+    person: Option<&Person>,
+    reason: NotSentReason,
+    cool_until: Option<OffsetDateTime>,
+) -> NewReset {
+    NewReset {
+        reset_id: service.new_id(),
+        request_id: Some(request.request_id),
+        event_id: None,
+        kind: ResetKind::SelfService,
+        user_id: person.map(|person| person.user_id),
+        organization_id: person.map(|person| person.organization.organization_id),
+        token_digest: None,
+        not_sent_reason: Some(reason),
+        request_time: request.request_time,
+        expire_time: None,
+        cool_until,
+        requested_by: None,
+        reason: String::new(),
+        support_code: None,
+    }
+}

@@ -1,0 +1,40 @@
+//! Throws away what has passed its retention, and looks after the partitions of the audit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::service::Service;
+use crate::store::{StoreError, maintenance};
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(60);
+/// Rows of one table at one time.
+const BATCH: i64 = 2000;
+
+/// Runs until stopped.
+pub async fn run(service: Arc<Service>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = tidy(&service, &stop).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "old rows cannot be thrown away");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+async fn tidy(service: &Service, stop: &CancellationToken) -> Result<(), StoreError> {
+    let retention = &service.settings.retention;
+    let mut connection = service.store.connection().await?;
+    maintenance::maintain_audit_partitions(&mut connection, retention.audit).await?;
+    loop {
+        let gone = maintenance::prune_resets(&mut connection, retention.resets, BATCH).await?
+            + maintenance::prune_idempotency_keys(&mut connection, retention.idempotency, BATCH).await?;
+        if gone == 0 || stop.is_cancelled() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! ChangePassword: current, new, confirmation.
+
+use proto::identity::events::v1::credential_changed::Cause;
+use proto::identity::events::v1::notice_mail::Kind;
+use uuid::Uuid;
+
+use super::call::Call;
+use super::credentials::{self, NewPassword};
+use super::error::{Error, Result};
+use super::idempotency::{self, Once};
+use crate::domain::names::IdempotencyKey;
+use crate::domain::password::Password;
+use crate::domain::support_code::SupportCode;
+use crate::service::Service;
+use crate::store::users::Person;
+use crate::store::{StoreError, audit, users};
+
+/// What was asked.
+pub struct ChangePassword {
+    /// Whose password.
+    pub user_id: Uuid,
+    /// The current password.
+    pub current_password: Password,
+    /// The new one and its confirmation.
+    pub new_password: NewPassword,
+    /// Key of the call.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Replaces the password, ends links and older sessions, and writes the notice. Returns the new
+/// credential version.
+///
+/// # Errors
+/// `PASSWORD_MISMATCH` (also for users who are unknown, disabled or have no password),
+/// `CONFIRMATION_MISMATCH`, `PASSWORD_REJECTED`, `HASHER_BUSY`, `IDEMPOTENCY_MISMATCH`, or the database's.
+pub async fn change_password(service: &Service, call: &Call, command: ChangePassword) -> Result<i64> {
+    let new_password = command.new_password.well_formed()?;
+    let once = Once::new(service, call, command.idempotency_key, &[command.user_id.as_bytes()]);
+    if let Some(stored) = idempotency::earlier(service, call, once.as_ref()).await? {
+        return stored.credential_version.ok_or(Error::IdempotencyMismatch);
+    }
+    let person = users::by_id(&mut *service.store.connection().await?, command.user_id).await?;
+    let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
+    let checked = service.hasher.verify(command.current_password.clone(), stored_hash.clone(), &call.patience).await?;
+    let (person, stored_hash) = match (person, stored_hash) {
+        (Some(person), Some(stored_hash)) if checked.matches && person.is_active() => (person, stored_hash),
+        (person, _) => return Err(mismatch(call, person.as_ref())),
+    };
+    call.note_person(&person);
+    call.speaks_to(&person);
+    credentials::judge(service, call, &person, &new_password, Some(&command.current_password)).await?;
+    let password_hash = credentials::hash(service, call, new_password).await?;
+
+    let version = call
+        .until_settled(service, || store(service, call, once.as_ref(), person.user_id, &stored_hash, &password_hash))
+        .await?;
+    service.relay_bell.notify_one();
+    Ok(version)
+}
+
+/// The one answer to a failed check, with its cause for the audit.
+pub fn mismatch(call: &Call, person: Option<&Person>) -> Error {
+    if let Some(person) = person {
+        call.note_person(person);
+    }
+    call.note(|facts| {
+        facts.cause = match person {
+            None => "unknown user",
+            Some(person) if !person.is_active() => "user disabled",
+            Some(person) if person.password_hash.is_none() => "no password",
+            Some(_) => "wrong password",
+        };
+    });
+    Error::PasswordMismatch
+}
+
+async fn store(
+    service: &Service,
+    call: &Call,
+    once: Option<&Once>,
+    user_id: Uuid,
+    replaces: &str,
+    password_hash: &str,
+) -> Result<i64> {
+    let mut transaction = service.store.begin().await?;
+    if let Some(stored) = idempotency::claim(&mut transaction, call, once).await? {
+        return stored.credential_version.ok_or(Error::IdempotencyMismatch);
+    }
+    let Some(person) = users::lock(&mut transaction, user_id).await?.filter(Person::is_active) else {
+        return Err(mismatch(call, None));
+    };
+    // The current password was checked against this hash; another one means that it is current no more.
+    let Some((credential_version, change_time)) =
+        users::set_password(&mut transaction, user_id, password_hash, Some(replaces)).await?
+    else {
+        return Err(mismatch(call, Some(&person)));
+    };
+    credentials::ended(
+        service,
+        call,
+        &mut transaction,
+        &person,
+        credential_version,
+        Cause::PasswordChanged,
+        change_time,
+    )
+    .await?;
+    let audit_event = call.audit_success(service);
+    credentials::notify(
+        service,
+        call,
+        &mut transaction,
+        &person,
+        person.email.as_deref(),
+        Kind::PasswordChanged,
+        &SupportCode::of_id(audit_event.event_id.as_bytes()),
+        change_time,
+    )
+    .await?;
+    audit::append(&mut transaction, &[audit_event]).await?;
+    idempotency::succeed(&mut transaction, call, once, Some(user_id), Some(credential_version)).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    Ok(credential_version)
+}

@@ -1,0 +1,134 @@
+//! What happens whenever a password is set or a user is disabled: older sessions and links end, the
+//! CRM is told, and the person gets a notice.
+
+use proto::identity::events::v1::credential_changed::Cause;
+use proto::identity::events::v1::notice_mail::Kind;
+use time::OffsetDateTime;
+
+use super::call::Call;
+use super::error::{Error, Result};
+use crate::domain::password::{Password, PasswordContext, PasswordPolicy, PasswordRule, check};
+use crate::domain::support_code::SupportCode;
+use crate::domain::violation::Problem;
+use crate::events::{self, Notice};
+use crate::service::Service;
+use crate::store::organizations::Organization;
+use crate::store::users::Person;
+use crate::store::{Transaction, outbox, resets};
+
+/// A new password as the caller sent it, with its confirmation.
+pub struct NewPassword {
+    password: std::result::Result<Password, PasswordRule>,
+    confirmed: bool,
+}
+
+impl NewPassword {
+    /// Reads a new password. A confirmation, if there is one, must equal it.
+    pub fn parse(text: &str, confirmation: Option<&str>) -> Self {
+        let password = Password::parse(text).map_err(|problem| match problem {
+            Problem::TooLong { .. } => PasswordRule::TooLong,
+            _ => PasswordRule::TooShort,
+        });
+        Self { password, confirmed: confirmation.is_none_or(|confirmation| confirmation == text) }
+    }
+
+    /// The password, if its form is one and it was confirmed; no hash is spent before that.
+    ///
+    /// # Errors
+    /// `CONFIRMATION_MISMATCH`, or `PASSWORD_REJECTED` for one that is empty or too long for any policy.
+    pub fn well_formed(self) -> Result<Password> {
+        if !self.confirmed {
+            return Err(Error::ConfirmationMismatch);
+        }
+        self.password.map_err(|rule| Error::PasswordRejected { rules: vec![rule], policy: PasswordPolicy::default() })
+    }
+}
+
+/// The policy of an organisation.
+pub fn policy(organization: &Organization) -> PasswordPolicy {
+    PasswordPolicy { min_length: organization.password_min_length, ..PasswordPolicy::default() }
+}
+
+/// Judges a new password by the policy, on the hashing threads.
+///
+/// # Errors
+/// `PASSWORD_REJECTED` with every rule it breaks, or the hasher's.
+pub async fn judge(
+    service: &Service,
+    call: &Call,
+    person: &Person,
+    password: &Password,
+    current: Option<&Password>,
+) -> Result<()> {
+    let policy = policy(&person.organization);
+    let context = PasswordContext {
+        username: person.username.clone(),
+        address: person.email.clone(),
+        organization_names: vec![person.organization.display_name.clone(), person.organization.slug.clone()],
+        product_name: service.settings.product_name.clone(),
+    };
+    let same = current.is_some_and(|current| current.expose() == password.expose());
+    let judged = password.clone();
+    let mut rules = service.hasher.judge(&call.patience, move || check(&policy, &context, &judged)).await?;
+    if same {
+        rules.push(PasswordRule::SameAsCurrent);
+    }
+    if rules.is_empty() { Ok(()) } else { Err(Error::PasswordRejected { rules, policy }) }
+}
+
+/// Hashes a password with a fresh salt.
+///
+/// # Errors
+/// The hasher's.
+pub async fn hash(service: &Service, call: &Call, password: Password) -> Result<String> {
+    Ok(service.hasher.hash(password, service.random_bytes(), &call.patience).await?)
+}
+
+/// Ends what hung on the old credential, in the transaction that replaced it: every live link, and,
+/// told to the CRM, every session.
+///
+/// # Errors
+/// The database's, or the seal's.
+pub async fn ended(
+    service: &Service,
+    call: &Call,
+    transaction: &mut Transaction,
+    person: &Person,
+    credential_version: i64,
+    cause: Cause,
+    change_time: OffsetDateTime,
+) -> Result<()> {
+    resets::revoke_all(transaction, person.user_id).await?;
+    let event = events::credential_changed(service, person, credential_version, cause, change_time, &call.trace);
+    outbox::insert(transaction, &[event]).await?;
+    Ok(())
+}
+
+/// Tells the person, at `recipient`, what changed; without an address nobody can be told.
+///
+/// # Errors
+/// The database's, or the seal's.
+pub async fn notify(
+    service: &Service,
+    call: &Call,
+    transaction: &mut Transaction,
+    person: &Person,
+    recipient: Option<&str>,
+    kind: Kind,
+    support_code: &SupportCode,
+    change_time: OffsetDateTime,
+) -> Result<()> {
+    let Some(recipient) = recipient else { return Ok(()) };
+    let notice = Notice {
+        kind,
+        person,
+        recipient,
+        change_time,
+        locale: call.requester.locale,
+        device: &call.requester.device,
+        support_code,
+    };
+    let event = events::notice(service, &notice, &call.trace)?;
+    outbox::insert(transaction, &[event]).await?;
+    Ok(())
+}

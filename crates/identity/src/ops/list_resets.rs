@@ -1,0 +1,57 @@
+//! ListResets: the resets of an organisation or a user, newest first.
+
+use uuid::Uuid;
+
+use super::access::{self, ActorClaim};
+use super::call::Call;
+use super::error::{Error, Result};
+use super::pages::{self, Page};
+use crate::service::Service;
+use crate::store::resets::{self, Filter, Reset};
+use crate::store::{organizations, users};
+
+/// What was asked.
+pub struct ListResets {
+    /// Only this organisation's; an admin's own when unset.
+    pub organization_id: Option<Uuid>,
+    /// Only this user's.
+    pub user_id: Option<Uuid>,
+    /// Which page.
+    pub page: Page,
+    /// On whose behalf.
+    pub actor: Option<ActorClaim>,
+}
+
+/// One page, and the token of the next; empty at the end.
+///
+/// # Errors
+/// Those of [`access`] and [`pages`]; `ORGANIZATION_NOT_FOUND`, `USER_NOT_FOUND`, or the database's.
+pub async fn list_resets(service: &Service, call: &Call, command: ListResets) -> Result<(Vec<Reset>, String)> {
+    let limit = command.page.limit()?;
+    let mut transaction = service.store.begin().await?;
+    let authority = access::authority(&mut transaction, call, &access::READ, command.actor.as_ref()).await?;
+    let organization_id = match (command.organization_id, authority.actor()) {
+        (None, actor) => actor.map(|actor| actor.organization.organization_id),
+        (Some(organization_id), _) => {
+            if !authority.sees(Some(organization_id))
+                || organizations::by_id(&mut transaction, organization_id).await?.is_none()
+            {
+                return Err(Error::OrganizationNotFound);
+            }
+            Some(organization_id)
+        }
+    };
+    if let Some(user_id) = command.user_id {
+        let person = users::by_id(&mut transaction, user_id).await?;
+        if !person.is_some_and(|person| authority.sees(Some(person.organization.organization_id))) {
+            return Err(Error::UserNotFound);
+        }
+    }
+    let organization_filter = organization_id.unwrap_or_default();
+    let user_filter = command.user_id.unwrap_or_default();
+    let filters: [&[u8]; 3] = [b"resets", organization_filter.as_bytes(), user_filter.as_bytes()];
+    let cursor = command.page.cursor(service, &filters)?;
+    let filter = Filter { organization_id, user_id: command.user_id, cursor };
+    let rows = resets::list(&mut transaction, &filter, limit + 1).await?;
+    Ok(pages::cut(service, &filters, limit, rows, |reset| reset.reset_id))
+}

@@ -1,0 +1,52 @@
+//! RevokeReset: an admin ends a link before its time.
+
+use uuid::Uuid;
+
+use super::access::{self, ActorClaim};
+use super::call::Call;
+use super::error::{Error, Result};
+use crate::domain::names::Reason;
+use crate::service::Service;
+use crate::store::resets::Reset;
+use crate::store::{StoreError, audit, resets, users};
+
+/// What was asked.
+pub struct RevokeReset {
+    /// Which link.
+    pub reset_id: Uuid,
+    /// On whose behalf.
+    pub actor: Option<ActorClaim>,
+    /// Why.
+    pub reason: Option<Reason>,
+}
+
+/// Revokes a live link; a mail that waits for its next attempt is not sent any more.
+///
+/// # Errors
+/// Those of [`access`]; `RESET_NOT_FOUND`, `RESET_ENDED`, or the database's.
+pub async fn revoke_reset(service: &Service, call: &Call, command: RevokeReset) -> Result<Reset> {
+    call.note(|facts| facts.reason = command.reason.as_ref().map_or(String::new(), |reason| reason.as_str().into()));
+    let reset = call.until_settled(service, || store(service, call, &command)).await?;
+    service.relay_bell.notify_one();
+    Ok(reset)
+}
+
+async fn store(service: &Service, call: &Call, command: &RevokeReset) -> Result<Reset> {
+    let mut transaction = service.store.begin().await?;
+    let authority = access::authority(&mut transaction, call, &access::REVOKE_RESET, command.actor.as_ref()).await?;
+    let reset = resets::by_id(&mut transaction, command.reset_id)
+        .await?
+        .filter(|reset| authority.sees(reset.organization_id))
+        .ok_or(Error::ResetNotFound)?;
+    let user_id = reset.user_id.ok_or(Error::ResetNotFound)?;
+    let person = users::lock(&mut transaction, user_id).await?.ok_or(Error::ResetNotFound)?;
+    access::may_reset(&authority, &person)?;
+    call.note_person(&person);
+    if !resets::revoke(&mut transaction, command.reset_id).await? {
+        return Err(Error::ResetEnded);
+    }
+    audit::append(&mut transaction, &[call.audit_success(service)]).await?;
+    let reset = resets::by_id(&mut transaction, command.reset_id).await?.ok_or(Error::ResetNotFound)?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    Ok(reset)
+}

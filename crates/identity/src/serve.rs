@@ -1,0 +1,155 @@
+//! `identity serve`: puts the parts together, runs them, and ends them in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use messaging::broker::Broker;
+use messaging::keys::{Keys, Role};
+use messaging::publisher::Publisher;
+use runtime::admin::{Admin, Checks};
+use runtime::clock::SystemClock;
+use runtime::config::url_from;
+use runtime::random::SystemRandom;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::digest::DigestKey;
+use crate::grpc::callers::Callers;
+use crate::grpc::server;
+use crate::hasher::Hasher;
+use crate::service::Service;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::{feedback, issuer, maintenance, relay};
+
+/// How long the workers may take after the calls have ended.
+const WORKERS_END: Duration = Duration::from_secs(3);
+/// How long the last spans may take.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Everything the settings point to, read and checked.
+pub struct Parts {
+    /// What the operations work with.
+    pub service: Service,
+    /// Who may call.
+    pub callers: Callers,
+    /// The broker's URL.
+    pub broker: Broker,
+}
+
+impl Parts {
+    /// Reads and checks what the settings point to. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong.
+    pub fn assemble(settings: Settings) -> anyhow::Result<Self> {
+        let callers = Callers::load(&settings.callers.file)?;
+        let keys = Keys::load(&settings.keys.directory, Role::Identity).context("keys.directory")?;
+        let amqp = url_from(settings.amqp.url_file.as_deref(), settings.amqp.url.as_ref(), "amqp.url")?;
+        let broker = Broker::new(amqp, "sandi-identity").context("amqp.url")?;
+        server::tls(&settings.grpc.tls)?;
+        Ok(Self { service: service(settings, Arc::new(keys))?, callers, broker })
+    }
+}
+
+/// The service without its network: also what the command line works with.
+///
+/// # Errors
+/// Names the setting that is wrong.
+pub fn service(settings: Settings, keys: Arc<Keys>) -> anyhow::Result<Service> {
+    let url = database_url(&settings)?;
+    let store = Store::new(&url, settings.database.max_connections).context("database.url")?;
+    Ok(Service {
+        store,
+        hasher: Hasher::start(&settings.passwords)?,
+        keys,
+        digests: DigestKey::load(&settings.keys.directory)?,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        issuer_bell: Notify::new(),
+        relay_bell: Notify::new(),
+        settings,
+    })
+}
+
+/// URL of the service's role.
+///
+/// # Errors
+/// It is not set, or its file cannot be read.
+pub fn database_url(settings: &Settings) -> anyhow::Result<SecretString> {
+    let database = &settings.database;
+    Ok(url_from(database.url_file.as_deref(), database.url.as_ref(), "database.url")?)
+}
+
+/// Runs until SIGTERM or Ctrl-C, then drains: health says NOT_SERVING, calls under way end, workers
+/// finish or give back what they hold.
+///
+/// # Errors
+/// The settings are wrong, or a port is taken.
+pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
+    let telemetry =
+        runtime::telemetry::init("identity", env!("CARGO_PKG_VERSION"), &settings.log, &settings.telemetry)?;
+    let parts = Parts::assemble(settings)?;
+    let Parts { service, callers, broker } = parts;
+    let service = Arc::new(service);
+    let settings = &service.settings;
+    let bind = async |name: &str, address| {
+        TcpListener::bind(address).await.with_context(|| format!("{name}: cannot listen on {address}"))
+    };
+    let grpc = bind("grpc.listen", settings.grpc.listen).await?;
+    let admin = bind("admin.listen", settings.admin.listen).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        settings = source,
+        grpc.listen = %grpc.local_addr()?,
+        grpc.tls = settings.grpc.tls.certificate.is_some(),
+        admin.listen = %admin.local_addr()?,
+        development = settings.development,
+        "identity starts"
+    );
+
+    let stop = runtime::shutdown::on_signal();
+    // The workers go on while the last calls end: those may still write events.
+    let workers_stop = CancellationToken::new();
+    let admin_stop = CancellationToken::new();
+    let checks = Checks::default();
+    let admin_page = Admin {
+        service: "identity",
+        version: env!("CARGO_PKG_VERSION"),
+        metrics: telemetry.metrics(),
+        checks: checks.clone(),
+    };
+    let admin_port = tokio::spawn(runtime::admin::serve(admin, admin_page, admin_stop.clone()));
+    let workers = work(&service, broker, &checks, &workers_stop);
+
+    let served = server::serve(Arc::clone(&service), callers, grpc, checks, stop).await;
+
+    workers_stop.cancel();
+    if tokio::time::timeout(WORKERS_END, workers.wait()).await.is_err() {
+        tracing::warn!("workers were ended in the middle of their work; what they held comes back by itself");
+    }
+    admin_stop.cancel();
+    admin_port.abort();
+    tracing::info!("identity ends");
+    telemetry.shutdown(FLUSH).await;
+    served
+}
+
+/// Starts the workers; each ends by itself after the stop.
+fn work(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &CancellationToken) -> TaskTracker {
+    let workers = TaskTracker::new();
+    let publisher = Publisher::new(broker.clone());
+    let checks = checks.clone();
+    // The broker's absence is no error to a caller: it is shown, and does not make us unready.
+    let state = move |state| checks.set_informative("broker", state);
+    workers.spawn(issuer::run(Arc::clone(service), stop.clone()));
+    workers.spawn(relay::run(Arc::clone(service), broker.clone(), publisher, stop.clone()));
+    workers.spawn(feedback::run(Arc::clone(service), broker, stop.clone(), state));
+    workers.spawn(maintenance::run(Arc::clone(service), stop.clone()));
+    workers.close();
+    workers
+}

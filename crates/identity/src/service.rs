@@ -1,0 +1,50 @@
+//! What every operation works with.
+
+use std::sync::Arc;
+
+use messaging::keys::Keys;
+use runtime::clock::Clock;
+use runtime::random::{Random, uuid_v7};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::digest::DigestKey;
+use crate::hasher::Hasher;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// The parts of the service, made once at start.
+pub struct Service {
+    /// Settings, checked.
+    pub settings: Settings,
+    /// The database.
+    pub store: Store,
+    /// The hashing threads.
+    pub hasher: Hasher,
+    /// Keys of the seal.
+    pub keys: Arc<Keys>,
+    /// Key of the digests.
+    pub digests: DigestKey,
+    /// The program's clock; expiry follows the database's.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Rung when a request was written.
+    pub issuer_bell: Notify,
+    /// Rung when an event was written.
+    pub relay_bell: Notify,
+}
+
+impl Service {
+    /// A new id.
+    pub fn new_id(&self) -> Uuid {
+        uuid_v7(&*self.clock, &*self.random)
+    }
+
+    /// Random bytes.
+    pub fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.random.fill(&mut bytes);
+        bytes
+    }
+}

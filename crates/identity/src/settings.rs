@@ -1,0 +1,331 @@
+//! Settings of the identity service: TOML file, then environment, then `--set`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use runtime::config::{AdminSettings, LogSettings, TelemetrySettings};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Shortest life of a link outside development mode.
+pub const LINK_LIFE_MIN: Duration = Duration::from_secs(10 * 60);
+/// Shortest life of a link in development mode, so that expiry can be tried.
+pub const LINK_LIFE_MIN_DEVELOPMENT: Duration = Duration::from_secs(1);
+/// Longest life of a link.
+pub const LINK_LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Everything that can be set. `deploy/identity.toml` shows each with its default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Name of the product, shown in mails; also a word that no password may lean on.
+    pub product_name: String,
+    /// Allows plain text on loopback, http link bases on loopback and links of 1 s.
+    pub development: bool,
+    /// Log lines.
+    pub log: LogSettings,
+    /// The public port.
+    pub grpc: GrpcSettings,
+    /// The port for probes and metrics.
+    pub admin: AdminSettings,
+    /// PostgreSQL.
+    pub database: DatabaseSettings,
+    /// RabbitMQ.
+    pub amqp: AmqpSettings,
+    /// Keys of the seal and of the digests.
+    pub keys: KeysSettings,
+    /// Who may call.
+    pub callers: CallersSettings,
+    /// Who signs actor tokens.
+    pub actors: ActorsSettings,
+    /// Hashing.
+    pub passwords: PasswordSettings,
+    /// Links and their mails.
+    pub resets: ResetSettings,
+    /// How much of what.
+    pub limits: LimitSettings,
+    /// How long things are kept.
+    pub retention: RetentionSettings,
+    /// Traces and metrics.
+    pub telemetry: TelemetrySettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            product_name: "Sandi".into(),
+            development: false,
+            log: LogSettings::default(),
+            grpc: GrpcSettings::default(),
+            admin: AdminSettings { listen: loopback(9464) },
+            database: DatabaseSettings::default(),
+            amqp: AmqpSettings::default(),
+            keys: KeysSettings::default(),
+            callers: CallersSettings::default(),
+            actors: ActorsSettings::default(),
+            passwords: PasswordSettings::default(),
+            resets: ResetSettings::default(),
+            limits: LimitSettings::default(),
+            retention: RetentionSettings::default(),
+            telemetry: TelemetrySettings::default(),
+        }
+    }
+}
+
+/// The public port.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GrpcSettings {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Whether server reflection answers.
+    pub reflection: bool,
+    /// Certificates; without them the port speaks plain text, in development mode on loopback only.
+    pub tls: TlsSettings,
+}
+
+impl Default for GrpcSettings {
+    fn default() -> Self {
+        Self { listen: loopback(50051), reflection: false, tls: TlsSettings::default() }
+    }
+}
+
+/// Certificates of the public port, PEM files.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsSettings {
+    /// Certificate chain.
+    pub certificate: Option<PathBuf>,
+    /// Private key.
+    pub key: Option<PathBuf>,
+    /// Authorities whose client certificates are accepted; unset: none is asked for.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// PostgreSQL.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// URL of the service's role.
+    pub url: Option<SecretString>,
+    /// File with that URL.
+    pub url_file: Option<PathBuf>,
+    /// URL of the owner's role, for `migrate`; unset: the service's.
+    pub migrate_url: Option<SecretString>,
+    /// File with that URL.
+    pub migrate_url_file: Option<PathBuf>,
+    /// Connections of the pool. 12 to 16 serve two cores best.
+    pub max_connections: u32,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self { url: None, url_file: None, migrate_url: None, migrate_url_file: None, max_connections: 14 }
+    }
+}
+
+/// RabbitMQ.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AmqpSettings {
+    /// URL with vhost.
+    pub url: Option<SecretString>,
+    /// File with that URL.
+    pub url_file: Option<PathBuf>,
+}
+
+/// Keys of the seal and of the digests.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeysSettings {
+    /// Folder with `identity-*.key`, `mailer-*.pub` and `digest.key`.
+    pub directory: PathBuf,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CallersSettings {
+    /// TOML file of callers, the digests of their tokens and their scopes.
+    pub file: PathBuf,
+}
+
+/// Who signs actor tokens.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ActorsSettings {
+    /// Issuer of the tokens.
+    pub issuer: String,
+    /// Audience of the tokens.
+    pub audience: String,
+    /// Algorithms accepted.
+    pub algorithms: Vec<String>,
+    /// The issuer's public keys.
+    pub jwks_file: Option<PathBuf>,
+}
+
+/// Hashing: Argon2id (RFC 9106).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordSettings {
+    /// Memory of one hash in KiB; at least 19456 (OWASP Password Storage).
+    pub memory_kib: u32,
+    /// Passes over it; at least 2.
+    pub iterations: u32,
+    /// Lanes; at least 1.
+    pub parallelism: u32,
+    /// Hashing threads; 0: one a core.
+    pub threads: usize,
+    /// Longest time a call may wait for its hash before it is refused.
+    #[serde(with = "runtime::config::duration")]
+    pub max_wait: Duration,
+}
+
+impl Default for PasswordSettings {
+    fn default() -> Self {
+        Self { memory_kib: 19_456, iterations: 2, parallelism: 1, threads: 0, max_wait: Duration::from_secs(2) }
+    }
+}
+
+/// Links and their mails.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResetSettings {
+    /// Life of a link a person asked for.
+    #[serde(with = "runtime::config::duration")]
+    pub self_service_life: Duration,
+    /// Life of an admin's link or an invitation.
+    #[serde(with = "runtime::config::duration")]
+    pub admin_life: Duration,
+    /// Gaps between attempts of a deferred mail; the last repeats.
+    #[serde(with = "runtime::config::durations")]
+    pub retry_gaps: Vec<Duration>,
+    /// How long a published mail may stay without a status before it is published again.
+    #[serde(with = "runtime::config::duration")]
+    pub silence: Duration,
+}
+
+impl Default for ResetSettings {
+    fn default() -> Self {
+        Self {
+            self_service_life: Duration::from_secs(30 * 60),
+            admin_life: LINK_LIFE_MAX,
+            retry_gaps: [1, 4, 10, 30, 60].map(|minutes| Duration::from_secs(minutes * 60)).to_vec(),
+            silence: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// How much of what.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Mails a minute for one account; silent.
+    pub mails_per_minute: u32,
+    /// Live links of one account; silent.
+    pub live_links: u32,
+    /// Mails in 24 hours for one account, after which there is one per link life; silent.
+    pub mails_per_day: u32,
+    /// Calls a second of one caller, in each process.
+    pub caller_per_second: u32,
+    /// Password calls a minute of one end-user address (IPv6 by /64), in each process.
+    pub address_per_minute: u32,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self { mails_per_minute: 1, live_links: 3, mails_per_day: 10, caller_per_second: 1000, address_per_minute: 120 }
+    }
+}
+
+/// How long things are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Requests, resets and delivery attempts.
+    #[serde(with = "runtime::config::duration")]
+    pub resets: Duration,
+    /// Audit events, dropped by whole months.
+    #[serde(with = "runtime::config::duration")]
+    pub audit: Duration,
+    /// Stored answers of idempotent calls.
+    #[serde(with = "runtime::config::duration")]
+    pub idempotency: Duration,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 60 * 60);
+        Self { resets: day * 90, audit: day * 400, idempotency: day }
+    }
+}
+
+impl Settings {
+    /// Every mistake, one line each, naming the setting.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut check = |good: bool, text: String| {
+            if !good {
+                mistakes.push(text);
+            }
+        };
+        let least = if self.development { LINK_LIFE_MIN_DEVELOPMENT } else { LINK_LIFE_MIN };
+        for (name, life) in
+            [("self_service_life", self.resets.self_service_life), ("admin_life", self.resets.admin_life)]
+        {
+            check(
+                (least..=LINK_LIFE_MAX).contains(&life),
+                format!("resets.{name}: must be between {} s and 24 h", least.as_secs()),
+            );
+        }
+        check(!self.product_name.trim().is_empty(), "product_name: must not be empty".into());
+        check(!self.resets.retry_gaps.is_empty(), "resets.retry_gaps: needs at least one gap".into());
+        check(!self.resets.silence.is_zero(), "resets.silence: must be longer than 0 s".into());
+        let passwords = &self.passwords;
+        check(
+            (19_456..=4_194_304).contains(&passwords.memory_kib),
+            "passwords.memory_kib: must be at least 19456 (19 MiB, OWASP) and at most 4194304".into(),
+        );
+        check((2..=100).contains(&passwords.iterations), "passwords.iterations: must be 2 to 100".into());
+        check((1..=16).contains(&passwords.parallelism), "passwords.parallelism: must be 1 to 16".into());
+        check(passwords.threads <= 256, "passwords.threads: must be at most 256".into());
+        check(!passwords.max_wait.is_zero(), "passwords.max_wait: must be longer than 0 s".into());
+        check(
+            (2..=1000).contains(&self.database.max_connections),
+            "database.max_connections: must be 2 to 1000".into(),
+        );
+        let limits = &self.limits;
+        for (name, value) in [
+            ("mails_per_minute", limits.mails_per_minute),
+            ("live_links", limits.live_links),
+            ("mails_per_day", limits.mails_per_day),
+            ("caller_per_second", limits.caller_per_second),
+            ("address_per_minute", limits.address_per_minute),
+        ] {
+            check(value > 0, format!("limits.{name}: must be at least 1"));
+        }
+        check(!self.keys.directory.as_os_str().is_empty(), "keys.directory: must be set".into());
+        check(!self.callers.file.as_os_str().is_empty(), "callers.file: must be set".into());
+        let tls = &self.grpc.tls;
+        check(tls.certificate.is_some() == tls.key.is_some(), "grpc.tls: certificate and key belong together".into());
+        check(
+            tls.certificate.is_some() || tls.client_ca.is_none(),
+            "grpc.tls.client_ca: needs grpc.tls.certificate and grpc.tls.key".into(),
+        );
+        check(
+            tls.certificate.is_some() || (self.development && self.grpc.listen.ip().is_loopback()),
+            "grpc.tls.certificate: must be set; plain text is allowed on loopback in development mode only".into(),
+        );
+        mistakes
+    }
+
+    /// Shortest life a link may be given.
+    pub fn link_life_min(&self) -> Duration {
+        if self.development { LINK_LIFE_MIN_DEVELOPMENT } else { LINK_LIFE_MIN }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}

@@ -1,0 +1,578 @@
+//! Tables `resets` and `delivery_attempts`: links, and what became of them and of their mails.
+
+use std::collections::BTreeMap;
+
+use sqlx::{FromRow, PgConnection};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Result;
+use crate::domain::states::{DeliveryEvent, DeliveryState, LinkState, NotSentReason, ResetKind};
+use crate::domain::token::TokenDigest;
+
+/// A reset to insert; `issue_time` is set by the database.
+pub struct NewReset {
+    /// UUID version 7.
+    pub reset_id: Uuid,
+    /// The request it answers.
+    pub request_id: Option<Uuid>,
+    /// The mail that carries the link.
+    pub event_id: Option<Uuid>,
+    /// Who asked.
+    pub kind: ResetKind,
+    /// Whose password; none: no such account.
+    pub user_id: Option<Uuid>,
+    /// That user's organisation.
+    pub organization_id: Option<Uuid>,
+    /// SHA-256 of the token; none: no link.
+    pub token_digest: Option<TokenDigest>,
+    /// Why no mail is sent; none: one is.
+    pub not_sent_reason: Option<NotSentReason>,
+    /// When it was asked for.
+    pub request_time: OffsetDateTime,
+    /// When the link ends.
+    pub expire_time: Option<OffsetDateTime>,
+    /// From when a new request is mailed again.
+    pub cool_until: Option<OffsetDateTime>,
+    /// The admin who asked.
+    pub requested_by: Option<Uuid>,
+    /// The reason given.
+    pub reason: String,
+    /// The code in the mail's footer.
+    pub support_code: Option<String>,
+}
+
+impl NewReset {
+    fn delivery_state(&self) -> DeliveryState {
+        if self.not_sent_reason.is_some() { DeliveryState::NotSent } else { DeliveryState::Pending }
+    }
+
+    fn link_state(&self) -> LinkState {
+        if self.token_digest.is_some() { LinkState::Live } else { LinkState::NotIssued }
+    }
+}
+
+/// A reset as people read it.
+#[derive(Debug, Clone)]
+pub struct Reset {
+    /// UUID version 7.
+    pub reset_id: Uuid,
+    /// The request it answers.
+    pub request_id: Option<Uuid>,
+    /// The mail that carries the link.
+    pub event_id: Option<Uuid>,
+    /// Who asked.
+    pub kind: ResetKind,
+    /// Whose password; none: no such account.
+    pub user_id: Option<Uuid>,
+    /// That user's organisation.
+    pub organization_id: Option<Uuid>,
+    /// What became of the mail.
+    pub delivery_state: DeliveryState,
+    /// Why no mail was sent.
+    pub not_sent_reason: Option<NotSentReason>,
+    /// What became of the link; EXPIRED is derived here.
+    pub link_state: LinkState,
+    /// When it was asked for.
+    pub request_time: OffsetDateTime,
+    /// When the link ends.
+    pub expire_time: Option<OffsetDateTime>,
+    /// First CheckReset.
+    pub view_time: Option<OffsetDateTime>,
+    /// When it set a password.
+    pub complete_time: Option<OffsetDateTime>,
+    /// When a deferred mail is tried again.
+    pub next_attempt_time: Option<OffsetDateTime>,
+    /// Since when the mail waits for our own mail server.
+    pub hold_time: Option<OffsetDateTime>,
+    /// From when a new request is mailed again.
+    pub cool_until: Option<OffsetDateTime>,
+    /// The admin who asked.
+    pub requested_by: Option<Uuid>,
+    /// The reason given.
+    pub reason: String,
+    /// The code in the mail's footer.
+    pub support_code: Option<String>,
+    /// What the mailer tried.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One delivery attempt.
+#[derive(Debug, Clone, FromRow)]
+pub struct Attempt {
+    /// The mail.
+    pub event_id: Uuid,
+    /// From 1.
+    pub attempt: i32,
+    /// When it began.
+    pub attempt_time: OffsetDateTime,
+    outcome: i16,
+    /// The mail server.
+    pub relay: String,
+    /// SMTP reply code; 0: none.
+    pub smtp_code: i32,
+    /// RFC 3463; may be empty.
+    pub enhanced_code: String,
+    /// Where in the conversation it ended.
+    pub phase: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+}
+
+impl Attempt {
+    /// What it came to.
+    pub fn outcome(&self) -> Option<DeliveryState> {
+        DeliveryState::from_i16(self.outcome)
+    }
+}
+
+/// An attempt to record.
+pub struct NewAttempt<'a> {
+    /// The mail.
+    pub event_id: Uuid,
+    /// From 1.
+    pub attempt: i32,
+    /// When it began.
+    pub attempt_time: OffsetDateTime,
+    /// What it came to.
+    pub outcome: DeliveryState,
+    /// The mail server.
+    pub relay: &'a str,
+    /// SMTP reply code; 0: none.
+    pub smtp_code: i32,
+    /// RFC 3463; may be empty.
+    pub enhanced_code: &'a str,
+    /// Where in the conversation it ended.
+    pub phase: &'a str,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+}
+
+/// A link as its token finds it.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// The reset.
+    pub reset_id: Uuid,
+    /// Whose password.
+    pub user_id: Uuid,
+    /// EXPIRED is derived.
+    pub state: LinkState,
+    /// When it ends.
+    pub expire_time: OffsetDateTime,
+}
+
+/// A mail the account got in the last day, for the silent limits.
+#[derive(Debug, Clone, FromRow)]
+pub struct CountedMail {
+    /// The account.
+    pub user_id: Uuid,
+    /// When the link was made.
+    pub issue_time: OffsetDateTime,
+    /// When it ends.
+    pub expire_time: OffsetDateTime,
+    /// Whether the link may still be used.
+    pub live: bool,
+}
+
+/// What a list is of.
+pub struct Filter {
+    /// Only this organisation's.
+    pub organization_id: Option<Uuid>,
+    /// Only this user's.
+    pub user_id: Option<Uuid>,
+    /// After this reset of the page before.
+    pub cursor: Option<Uuid>,
+}
+
+#[derive(FromRow)]
+struct ResetRow {
+    reset_id: Uuid,
+    request_id: Option<Uuid>,
+    event_id: Option<Uuid>,
+    kind: i16,
+    user_id: Option<Uuid>,
+    organization_id: Option<Uuid>,
+    delivery_state: i16,
+    not_sent_reason: i16,
+    link_state: i16,
+    over: bool,
+    request_time: OffsetDateTime,
+    expire_time: Option<OffsetDateTime>,
+    view_time: Option<OffsetDateTime>,
+    complete_time: Option<OffsetDateTime>,
+    next_attempt_time: Option<OffsetDateTime>,
+    hold_time: Option<OffsetDateTime>,
+    cool_until: Option<OffsetDateTime>,
+    requested_by: Option<Uuid>,
+    reason: String,
+    support_code: Option<String>,
+}
+
+impl From<ResetRow> for Reset {
+    fn from(row: ResetRow) -> Self {
+        Self {
+            reset_id: row.reset_id,
+            request_id: row.request_id,
+            event_id: row.event_id,
+            kind: ResetKind::from_i16(row.kind).unwrap_or(ResetKind::SelfService),
+            user_id: row.user_id,
+            organization_id: row.organization_id,
+            delivery_state: DeliveryState::from_i16(row.delivery_state).unwrap_or(DeliveryState::Unknown),
+            not_sent_reason: NotSentReason::from_i16(row.not_sent_reason),
+            link_state: link_state(row.link_state, row.over),
+            request_time: row.request_time,
+            expire_time: row.expire_time,
+            view_time: row.view_time,
+            complete_time: row.complete_time,
+            next_attempt_time: row.next_attempt_time,
+            hold_time: row.hold_time,
+            cool_until: row.cool_until,
+            requested_by: row.requested_by,
+            reason: row.reason,
+            support_code: row.support_code,
+            attempts: Vec::new(),
+        }
+    }
+}
+
+fn link_state(number: i16, over: bool) -> LinkState {
+    match LinkState::from_i16(number) {
+        Some(LinkState::Live) if over => LinkState::Expired,
+        Some(state) => state,
+        None => LinkState::NotIssued,
+    }
+}
+
+macro_rules! reset_columns {
+    () => {
+        "reset_id, request_id, event_id, kind, user_id, organization_id, delivery_state, not_sent_reason,
+         link_state, COALESCE(expire_time <= clock_timestamp(), false) AS over, request_time, expire_time,
+         view_time, complete_time, next_attempt_time, hold_time, cool_until, requested_by, reason, support_code"
+    };
+}
+
+/// Inserts resets, in one statement.
+///
+/// # Errors
+/// The database's.
+pub async fn insert(connection: &mut PgConnection, resets: &[NewReset]) -> Result<()> {
+    if resets.is_empty() {
+        return Ok(());
+    }
+    let mut insert = sqlx::QueryBuilder::new(
+        "INSERT INTO resets
+             (reset_id, request_id, event_id, kind, user_id, organization_id, token_digest, delivery_state,
+              not_sent_reason, link_state, request_time, expire_time, cool_until, requested_by, reason, support_code) ",
+    );
+    insert.push_values(resets, |mut row, reset| {
+        row.push_bind(reset.reset_id)
+            .push_bind(reset.request_id)
+            .push_bind(reset.event_id)
+            .push_bind(reset.kind.as_i16())
+            .push_bind(reset.user_id)
+            .push_bind(reset.organization_id)
+            .push_bind(reset.token_digest.as_ref().map(|digest| digest.0.to_vec()))
+            .push_bind(reset.delivery_state().as_i16())
+            .push_bind(reset.not_sent_reason.map_or(0, NotSentReason::as_i16))
+            .push_bind(reset.link_state().as_i16())
+            .push_bind(reset.request_time)
+            .push_bind(reset.expire_time)
+            .push_bind(reset.cool_until)
+            .push_bind(reset.requested_by)
+            .push_bind(&reset.reason)
+            .push_bind(&reset.support_code);
+    });
+    insert.build().execute(connection).await?;
+    Ok(())
+}
+
+/// Finds the link of a token, whatever its state.
+///
+/// # Errors
+/// The database's.
+pub async fn link(connection: &mut PgConnection, digest: &TokenDigest) -> Result<Option<Link>> {
+    let row: Option<(Uuid, Uuid, i16, OffsetDateTime, bool)> = sqlx::query_as(
+        "SELECT reset_id, user_id, link_state, expire_time, expire_time <= clock_timestamp()
+         FROM resets
+         WHERE token_digest = $1",
+    )
+    .bind(digest.0.as_slice())
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|(reset_id, user_id, state, expire_time, over)| Link {
+        reset_id,
+        user_id,
+        state: link_state(state, over),
+        expire_time,
+    }))
+}
+
+/// Notes the first view of a link.
+///
+/// # Errors
+/// The database's.
+pub async fn view(connection: &mut PgConnection, reset_id: Uuid) -> Result<()> {
+    sqlx::query(
+        "UPDATE resets SET view_time = now(), update_time = now()
+         WHERE reset_id = $1 AND view_time IS NULL",
+    )
+    .bind(reset_id)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Consumes a live link: checks and changes in one statement. False: it was not live any more.
+///
+/// # Errors
+/// The database's.
+pub async fn complete(connection: &mut PgConnection, reset_id: Uuid) -> Result<bool> {
+    let done = sqlx::query(
+        "UPDATE resets
+         SET link_state = $2, complete_time = now(), update_time = now()
+         WHERE reset_id = $1 AND link_state = $3 AND expire_time > clock_timestamp()",
+    )
+    .bind(reset_id)
+    .bind(LinkState::Completed.as_i16())
+    .bind(LinkState::Live.as_i16())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Revokes every live link of a user, and lets the relay look at once at mails that were to be tried again.
+///
+/// # Errors
+/// The database's.
+pub async fn revoke_all(connection: &mut PgConnection, user_id: Uuid) -> Result<()> {
+    sqlx::query(
+        "WITH revoked AS (
+             UPDATE resets SET link_state = $2, update_time = now()
+             WHERE user_id = $1 AND link_state = $3 AND expire_time > clock_timestamp()
+             RETURNING event_id
+         )
+         UPDATE outbox SET due_time = now()
+         WHERE event_id IN (SELECT event_id FROM revoked) AND due_time > now()",
+    )
+    .bind(user_id)
+    .bind(LinkState::Revoked.as_i16())
+    .bind(LinkState::Live.as_i16())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Revokes one live link. False: it was not live any more.
+///
+/// # Errors
+/// The database's.
+pub async fn revoke(connection: &mut PgConnection, reset_id: Uuid) -> Result<bool> {
+    let revoked: i64 = sqlx::query_scalar(
+        "WITH revoked AS (
+             UPDATE resets SET link_state = $2, update_time = now()
+             WHERE reset_id = $1 AND link_state = $3 AND expire_time > clock_timestamp()
+             RETURNING event_id
+         ), looked_at AS (
+             UPDATE outbox SET due_time = now()
+             WHERE event_id IN (SELECT event_id FROM revoked) AND due_time > now()
+         )
+         SELECT count(*) FROM revoked",
+    )
+    .bind(reset_id)
+    .bind(LinkState::Revoked.as_i16())
+    .bind(LinkState::Live.as_i16())
+    .fetch_one(connection)
+    .await?;
+    Ok(revoked == 1)
+}
+
+/// The mails of the last 24 hours that count against the silent limits: a person's own requests
+/// whose mail did not fail.
+///
+/// # Errors
+/// The database's.
+pub async fn counted_mails(connection: &mut PgConnection, user_ids: &[Uuid]) -> Result<Vec<CountedMail>> {
+    Ok(sqlx::query_as(
+        "SELECT user_id, issue_time, expire_time,
+                link_state = $2 AND expire_time > clock_timestamp() AS live
+         FROM resets
+         WHERE user_id = ANY($1) AND kind = $3 AND event_id IS NOT NULL AND delivery_state <> ALL($4)
+           AND request_time > now() - interval '49 hours' AND issue_time > now() - interval '24 hours'",
+    )
+    .bind(user_ids)
+    .bind(LinkState::Live.as_i16())
+    .bind(ResetKind::SelfService.as_i16())
+    .bind([DeliveryState::NotSent.as_i16(), DeliveryState::Bounced.as_i16()].as_slice())
+    .fetch_all(connection)
+    .await?)
+}
+
+/// When a mail changes its state, what else is written beside it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside {
+    /// When it will be tried again.
+    pub next_attempt_time: Option<OffsetDateTime>,
+    /// Why it was not sent.
+    pub not_sent_reason: Option<NotSentReason>,
+}
+
+/// Moves the resets of these mails on, as the table of transitions says. What is better known stays.
+///
+/// # Errors
+/// The database's.
+pub async fn advance(
+    connection: &mut PgConnection,
+    event_ids: &[Uuid],
+    event: DeliveryEvent,
+    beside: Beside,
+) -> Result<()> {
+    let mut moves: BTreeMap<i16, Vec<i16>> = BTreeMap::new();
+    for from in DeliveryState::ALL.iter().copied() {
+        if let Some(to) = from.after(event) {
+            moves.entry(to.as_i16()).or_default().push(from.as_i16());
+        }
+    }
+    for (to, from) in moves {
+        sqlx::query(
+            "UPDATE resets
+             SET delivery_state = $2, not_sent_reason = $3, next_attempt_time = $4, update_time = now(),
+                 hold_time = CASE WHEN $2 = $6 THEN COALESCE(hold_time, now()) END
+             WHERE event_id = ANY($1) AND delivery_state = ANY($5)",
+        )
+        .bind(event_ids)
+        .bind(to)
+        .bind(beside.not_sent_reason.map_or(0, NotSentReason::as_i16))
+        .bind(beside.next_attempt_time)
+        .bind(from)
+        .bind(DeliveryState::Held.as_i16())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Records an attempt. A hold gives way to what the attempt came to, anything gives way to a later bounce.
+///
+/// # Errors
+/// The database's.
+pub async fn record_attempt(connection: &mut PgConnection, attempt: &NewAttempt<'_>) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO delivery_attempts AS a
+             (event_id, attempt, attempt_time, outcome, relay, smtp_code, enhanced_code, phase, duration_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (event_id, attempt) DO UPDATE
+         SET outcome = EXCLUDED.outcome, relay = EXCLUDED.relay, smtp_code = EXCLUDED.smtp_code,
+             enhanced_code = EXCLUDED.enhanced_code, phase = EXCLUDED.phase, duration_ms = EXCLUDED.duration_ms
+         WHERE a.outcome = $10 OR EXCLUDED.outcome = $11",
+    )
+    .bind(attempt.event_id)
+    .bind(attempt.attempt)
+    .bind(attempt.attempt_time)
+    .bind(attempt.outcome.as_i16())
+    .bind(attempt.relay)
+    .bind(attempt.smtp_code)
+    .bind(attempt.enhanced_code)
+    .bind(attempt.phase)
+    .bind(attempt.duration_ms)
+    .bind(DeliveryState::Held.as_i16())
+    .bind(DeliveryState::Bounced.as_i16())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Whether any reset belongs to this mail.
+///
+/// # Errors
+/// The database's.
+pub async fn has_event(connection: &mut PgConnection, event_id: Uuid) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM resets WHERE event_id = $1)")
+        .bind(event_id)
+        .fetch_one(connection)
+        .await?)
+}
+
+/// Reads one reset.
+///
+/// # Errors
+/// The database's.
+pub async fn by_id(connection: &mut PgConnection, reset_id: Uuid) -> Result<Option<Reset>> {
+    let rows = sqlx::query_as(concat!("SELECT ", reset_columns!(), " FROM resets WHERE reset_id = $1"))
+        .bind(reset_id)
+        .fetch_all(&mut *connection)
+        .await?;
+    Ok(with_attempts(connection, rows).await?.pop())
+}
+
+/// Reads the resets of a request, one for each account.
+///
+/// # Errors
+/// The database's.
+pub async fn by_request(connection: &mut PgConnection, request_id: Uuid) -> Result<Vec<Reset>> {
+    let rows =
+        sqlx::query_as(concat!("SELECT ", reset_columns!(), " FROM resets WHERE request_id = $1 ORDER BY reset_id"))
+            .bind(request_id)
+            .fetch_all(&mut *connection)
+            .await?;
+    with_attempts(connection, rows).await
+}
+
+/// Reads the resets of the mail with this support code.
+///
+/// # Errors
+/// The database's.
+pub async fn by_support_code(connection: &mut PgConnection, code: &str) -> Result<Vec<Reset>> {
+    let rows = sqlx::query_as(concat!(
+        "SELECT ",
+        reset_columns!(),
+        " FROM resets WHERE support_code = $1 ORDER BY reset_id LIMIT 50"
+    ))
+    .bind(code)
+    .fetch_all(&mut *connection)
+    .await?;
+    with_attempts(connection, rows).await
+}
+
+/// One page, newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn list(connection: &mut PgConnection, filter: &Filter, limit: i64) -> Result<Vec<Reset>> {
+    let mut query = sqlx::QueryBuilder::new(concat!("SELECT ", reset_columns!(), " FROM resets WHERE true"));
+    if let Some(organization_id) = filter.organization_id {
+        query.push(" AND organization_id = ").push_bind(organization_id);
+    }
+    if let Some(user_id) = filter.user_id {
+        query.push(" AND user_id = ").push_bind(user_id);
+    }
+    if let Some(cursor) = filter.cursor {
+        query
+            .push(" AND (request_time, reset_id) < (SELECT request_time, reset_id FROM resets WHERE reset_id = ")
+            .push_bind(cursor)
+            .push(")");
+    }
+    query.push(" ORDER BY request_time DESC, reset_id DESC LIMIT ").push_bind(limit);
+    let rows = query.build_query_as().fetch_all(&mut *connection).await?;
+    with_attempts(connection, rows).await
+}
+
+async fn with_attempts(connection: &mut PgConnection, rows: Vec<ResetRow>) -> Result<Vec<Reset>> {
+    let mut resets: Vec<Reset> = rows.into_iter().map(Reset::from).collect();
+    let events: Vec<Uuid> = resets.iter().filter_map(|reset| reset.event_id).collect();
+    if events.is_empty() {
+        return Ok(resets);
+    }
+    let attempts: Vec<Attempt> = sqlx::query_as(
+        "SELECT event_id, attempt, attempt_time, outcome, relay, smtp_code, enhanced_code, phase, duration_ms
+         FROM delivery_attempts
+         WHERE event_id = ANY($1)
+         ORDER BY attempt",
+    )
+    .bind(events)
+    .fetch_all(connection)
+    .await?;
+    for reset in &mut resets {
+        reset.attempts = attempts.iter().filter(|attempt| Some(attempt.event_id) == reset.event_id).cloned().collect();
+    }
+    Ok(resets)
+}
