@@ -13,7 +13,7 @@ use lapin::{
 };
 use tokio::{
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -24,8 +24,11 @@ use crate::{
     topology::{self, Side},
 };
 
-/// How often a binding is tried again whose other end is not there yet.
+/// How soon a binding is tried again whose other end is not there yet.
 const BIND_RETRY: Duration = Duration::from_secs(2);
+/// How often the topology is declared again while all is well: a binding or an exchange that somebody
+/// deletes breaks no connection, so that nothing else would bring it back.
+const REPAIR: Duration = Duration::from_secs(60);
 /// A connection that held so long starts the waits between attempts anew.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -61,8 +64,8 @@ pub enum Verdict {
 /// Consumes `queue` until `stop`, over a connection of its own, with up to `prefetch` handlers at once.
 ///
 /// Connects again for as long as it takes whenever the connection, the channel or the queue is lost,
-/// and declares the topology of the side that reads `queue` each time. `state` is told of every
-/// change: `Ok` while everything stands, else what is wrong. What was being handled when a connection
+/// and declares the topology of the side that reads `queue`, then and every minute. `state` is told
+/// `Ok` while everything stands, else what is wrong. What was being handled when a connection
 /// broke goes on, but comes again. A handler that panics parks its message.
 ///
 /// On `stop` nothing new is taken; this returns when the running handlers are done and their
@@ -139,15 +142,15 @@ struct Session {
     link: Link,
     channel: Channel,
     consumer: Consumer,
-    /// The side whose binding is still to be made.
-    unbound: Option<Side>,
+    /// The side whose topology is kept up.
+    side: Option<Side>,
 }
 
 impl Session {
     async fn open(broker: &Broker, queue: &'static str, prefetch: u16) -> Result<Self, BrokerError> {
         let link = broker.connect("consume").await?;
         match subscribe(&link, queue, prefetch).await {
-            Ok((channel, consumer)) => Ok(Self { link, channel, consumer, unbound: Side::reading(queue) }),
+            Ok((channel, consumer)) => Ok(Self { link, channel, consumer, side: Side::reading(queue) }),
             Err(error) => {
                 link.close().await;
                 Err(error)
@@ -162,19 +165,23 @@ impl Session {
         H: Fn(Delivery) -> F + Clone + Send + 'static,
         F: Future<Output = Verdict> + Send + 'static,
     {
-        let mut bind_again = interval(BIND_RETRY);
-        bind_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        if self.unbound.is_none() {
+        if self.side.is_none() {
             (work.state)(Ok(()));
         }
+        let mut repair_at = Instant::now();
         loop {
             let room = work.has_room();
             tokio::select! {
                 biased;
                 () = work.stop.cancelled() => return None,
-                _ = bind_again.tick(), if self.unbound.is_some() => match self.bind().await {
-                    Ok(()) => (work.state)(Ok(())),
+                () = sleep_until(repair_at), if self.side.is_some() => match self.repair().await {
+                    Ok(()) => {
+                        repair_at = Instant::now() + REPAIR;
+                        (work.state)(Ok(()));
+                    }
+                    // What is in the queue already is handled meanwhile.
                     Err(error @ BrokerError::Absent(_)) => {
+                        repair_at = Instant::now() + BIND_RETRY;
                         warn!(cause = error.reason(), "nothing new can come yet");
                         (work.state)(Err(error.reason()));
                     }
@@ -192,13 +199,10 @@ impl Session {
         }
     }
 
-    /// Binds the queue, if the other side is there; messages that are in it are handled meanwhile.
-    async fn bind(&mut self) -> Result<(), BrokerError> {
-        if let Some(side) = self.unbound {
-            topology::bind(self.link.connection(), side).await?;
-            self.unbound = None;
-        }
-        Ok(())
+    async fn repair(&self) -> Result<(), BrokerError> {
+        let Some(side) = self.side else { return Ok(()) };
+        topology::declare_own(self.link.connection(), side).await?;
+        topology::bind(self.link.connection(), side).await
     }
 
     /// Takes nothing more; what was delivered and not handled yet goes back when the connection closes.

@@ -22,6 +22,7 @@ pub use broker::{Broker, BrokerError};
 pub use consumer::{Delivery, Verdict, consume};
 pub use headers::TraceHeaders;
 pub use keys::{KeyId, Keys, KeysError, Role};
+pub use parked::Parked;
 pub use publisher::{Message, PublishError, Publisher};
-pub use seal::{EventHeader, OpenError, SealError, SealedEvent};
+pub use seal::{DecodeError, Event, EventHeader, OpenError, SealError, SealedEvent};
 pub use topology::Side;

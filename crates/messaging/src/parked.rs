@@ -48,6 +48,8 @@ async fn get(connection: &lapin::Connection, queue: &str, limit: usize) -> Resul
             None => break,
         }
     }
+    // Whatever was not acknowledged goes back.
+    broker::close_channel(&channel).await;
     Ok(parked)
 }
 

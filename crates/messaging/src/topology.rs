@@ -180,6 +180,7 @@ async fn count(connection: &Connection, queue: &str) -> Result<u32, BrokerError>
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let found = broker::within(channel.queue_declare(queue.into(), options, FieldTable::default())).await;
     let found = found.map_err(|error| error.or_absent(|| format!("queue {queue}")))?;
+    broker::close_channel(&channel).await;
     Ok(found.message_count())
 }
 

@@ -1,0 +1,161 @@
+use std::{cell::Cell, os::unix::fs::PermissionsExt, time::Duration};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// The key directories of both sides, as they would be deployed.
+pub(crate) struct Pair {
+    identity: TempDir,
+    mailer: TempDir,
+    /// Makes each further key newer than the ones before.
+    age: Cell<u64>,
+}
+
+impl Pair {
+    pub(crate) fn new() -> Self {
+        Self::seeded(1)
+    }
+
+    pub(crate) fn seeded(seed: u8) -> Self {
+        let directory = || tempfile::tempdir().expect("a directory");
+        let pair = Self { identity: directory(), mailer: directory(), age: Cell::new(0) };
+        pair.add_key(Role::Identity, seed);
+        pair.add_key(Role::Mailer, seed + 1);
+        pair
+    }
+
+    pub(crate) fn identity(&self) -> Keys {
+        Keys::load(self.identity.path(), Role::Identity).expect("keys")
+    }
+
+    pub(crate) fn mailer(&self) -> Keys {
+        Keys::load(self.mailer.path(), Role::Mailer).expect("keys")
+    }
+
+    /// Makes a pair for `role` and gives the other side the public half.
+    pub(crate) fn add_key(&self, role: Role, seed: u8) -> KeyId {
+        let id = generate(self.of(role), role, &|bytes| bytes.fill(seed)).expect("a pair");
+        let public = self.of(role).join(format!("{role}-{id}.pub"));
+        let copy = self.of(role.other()).join(format!("{role}-{id}.pub"));
+        fs::copy(public, &copy).expect("copies");
+        for path in [copy, self.of(role).join(format!("{role}-{id}.key"))] {
+            self.make_newest(&path);
+        }
+        id
+    }
+
+    /// Lets our identity side know the `role` of another pair instead of its own.
+    pub(crate) fn take_public_keys(&self, other: &Pair, role: Role) {
+        for found in list(self.identity.path(), role, "pub").expect("lists") {
+            fs::remove_file(found.path).expect("removes");
+        }
+        for found in list(other.of(role), role, "pub").expect("lists") {
+            let name = found.path.file_name().expect("a name");
+            fs::copy(&found.path, self.identity.path().join(name)).expect("copies");
+        }
+    }
+
+    pub(crate) fn put_public_key(&self, role: Role, bytes: [u8; KEY_BYTES]) {
+        let id = KeyId::of(&PublicKey::from_bytes(&bytes).expect("32 bytes"));
+        let path = self.of(role.other()).join(format!("{role}-{id}.pub"));
+        fs::write(&path, STANDARD.encode(bytes)).expect("writes");
+        self.make_newest(&path);
+    }
+
+    fn of(&self, role: Role) -> &Path {
+        match role {
+            Role::Identity => self.identity.path(),
+            Role::Mailer => self.mailer.path(),
+        }
+    }
+
+    fn make_newest(&self, path: &Path) {
+        self.age.set(self.age.get() + 1);
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(self.age.get());
+        let file = fs::OpenOptions::new().write(true).open(path).expect("opens");
+        file.set_modified(time).expect("sets the time");
+    }
+}
+
+fn make(directory: &Path, role: Role) -> Result<KeyId, KeysError> {
+    generate(directory, role, &|bytes| bytes.fill(7))
+}
+
+#[test]
+fn a_key_is_named_after_its_fingerprint_and_readable_by_its_owner_only() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let id = make(directory.path(), Role::Mailer).expect("a pair");
+    assert_eq!(id.as_str().len(), 16);
+    let mut names = fs::read_dir(directory.path())
+        .expect("lists")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+        .collect::<Vec<_>>();
+    names.sort();
+    assert_eq!(names, [format!("mailer-{id}.key"), format!("mailer-{id}.pub")]);
+    let private = directory.path().join(format!("mailer-{id}.key"));
+    assert_eq!(fs::metadata(&private).expect("metadata").permissions().mode() & 0o777, 0o600);
+    let line = fs::read_to_string(private).expect("text");
+    assert_eq!(line.lines().count(), 1);
+}
+
+#[test]
+fn a_key_is_never_overwritten() {
+    let directory = tempfile::tempdir().expect("a directory");
+    make(directory.path(), Role::Identity).expect("a pair");
+    let refused = make(directory.path(), Role::Identity);
+    assert!(matches!(refused, Err(KeysError::Exists(_))));
+}
+
+#[test]
+fn the_newest_key_seals() {
+    let pair = Pair::new();
+    let newer = pair.add_key(Role::Identity, 30);
+    assert_eq!(pair.identity().sealing_id(), &newer);
+    let newest = pair.add_key(Role::Mailer, 31);
+    assert_eq!(pair.identity().sealing_to().id, newest);
+}
+
+#[test]
+fn a_missing_key_says_how_to_get_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let missing = Keys::load(directory.path(), Role::Mailer).expect_err("no keys");
+    assert!(matches!(missing, KeysError::NoPrivateKey { role: Role::Mailer, .. }));
+    assert!(missing.to_string().contains("`identity keys generate --role mailer`"));
+
+    make(directory.path(), Role::Mailer).expect("a pair");
+    let missing = Keys::load(directory.path(), Role::Mailer).expect_err("no public key");
+    assert!(matches!(missing, KeysError::NoPublicKey { role: Role::Identity, .. }));
+    assert!(missing.to_string().contains("`identity keys generate --role identity`"));
+}
+
+#[test]
+fn a_file_that_is_no_key_is_named_and_not_shown() {
+    let pair = Pair::new();
+    let path = pair.identity.path().join("identity-0000000000000000.key");
+    for content in ["", "c2hvcnQ=", "no base64 ~"] {
+        fs::write(&path, content).expect("writes");
+        let refused = Keys::load(pair.identity.path(), Role::Identity).expect_err("malformed");
+        assert!(matches!(&refused, KeysError::Malformed(named) if *named == path));
+        assert!(content.is_empty() || !refused.to_string().contains(content));
+    }
+}
+
+#[test]
+fn a_key_under_another_name_is_refused() {
+    let pair = Pair::new();
+    let id = pair.identity().sealing_id().clone();
+    let name = |id: &str| pair.identity.path().join(format!("identity-{id}.key"));
+    fs::rename(name(id.as_str()), name("0000000000000000")).expect("renames");
+    let refused = Keys::load(pair.identity.path(), Role::Identity).expect_err("a wrong name");
+    assert!(matches!(refused, KeysError::WrongName { found, .. } if found == id));
+}
+
+#[test]
+fn keys_do_not_show_themselves() {
+    let pair = Pair::new();
+    let keys = pair.identity();
+    let shown = format!("{keys:?}");
+    let secret = STANDARD.encode(keys.sealing().private.to_bytes());
+    assert!(shown.contains(keys.sealing_id().as_str()) && !shown.contains(&secret));
+}
