@@ -17,6 +17,9 @@ use crate::{place, up};
 use servers::Servers;
 use steps::{Outcome, Steps};
 
+/// The end-to-end tests wait more than they compute.
+const THREADS: &str = "4";
+
 /// What to run.
 #[derive(clap::Args)]
 pub struct Options {
@@ -40,9 +43,10 @@ fn some(options: &Options) -> Result<ExitCode> {
     let servers = servers.ready()?;
     let words = options.words.iter().filter(|word| *word != ".");
     let status = Command::new(cargo())
-        .args(["test", "--package", "e2e", "--test", "e2e", "--"])
+        .args(["test", "--workspace", "--test", "e2e", "--"])
         .args(words)
         .env(VARIABLE, servers.file())
+        .env("RUST_TEST_THREADS", THREADS)
         .status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -69,7 +73,7 @@ fn everything(options: &Options) -> Result<ExitCode> {
     steps.run("cargo test", || {
         let mut command = cargo_command(&["test", "--workspace", "--quiet", "--no-fail-fast"]);
         if let Some(servers) = &ready {
-            command.env(VARIABLE, servers.file());
+            command.env(VARIABLE, servers.file()).env("RUST_TEST_THREADS", THREADS);
         }
         step(&mut command)
     });

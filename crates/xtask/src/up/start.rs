@@ -173,11 +173,11 @@ fn start_servers(directory: &Path, ports: &Ports) -> thread::JoinHandle<Result<(
     })
 }
 
-/// Builds the two programs.
+/// Builds all there is, as `cargo xtask` does.
 pub fn build() -> Result<()> {
-    let status = launch::build("building the programs", &["--package", "identity", "--package", "mailer"])?;
+    let status = launch::build("building", &["--workspace"])?;
     if !status.success() {
-        bail!("the programs do not build");
+        bail!("it does not build");
     }
     Ok(())
 }
