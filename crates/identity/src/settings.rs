@@ -329,3 +329,66 @@ impl Settings {
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../../deploy/identity.toml");
+
+    fn parse(text: &str) -> Settings {
+        toml::from_str(text).expect("parses")
+    }
+
+    #[test]
+    fn the_sample_shows_the_defaults() {
+        let mut sample = parse(SAMPLE);
+        let defaults = Settings::default();
+        // Paths are examples; what has a default shows it.
+        sample.grpc.tls = defaults.grpc.tls.clone();
+        sample.database.url_file = None;
+        sample.database.migrate_url_file = None;
+        sample.amqp.url_file = None;
+        sample.keys.directory = PathBuf::new();
+        sample.callers.file = PathBuf::new();
+        assert_eq!(format!("{sample:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn the_sample_shows_every_setting() {
+        let shown = |key: &str| {
+            SAMPLE.lines().any(|line| line.trim_start_matches("# ").trim_start().starts_with(&format!("{key} =")))
+        };
+        // The names serde knows, from its own message about an unknown one.
+        for section in [
+            "", "log", "grpc", "grpc.tls", "admin", "database", "amqp", "keys", "callers", "actors", "passwords",
+            "resets", "limits", "retention", "telemetry",
+        ] {
+            let text = if section.is_empty() { "x = 1".into() } else { format!("[{section}]\nx = 1") };
+            let error = toml::from_str::<Settings>(&text).expect_err("unknown").message().to_owned();
+            let names = error.split_once("expected").expect("names").1;
+            for name in names.split('`').skip(1).step_by(2) {
+                let is_section = SAMPLE.contains(&format!("[{name}]")) || SAMPLE.contains(&format!("[{section}.{name}]"));
+                assert!(is_section || shown(name), "{section}.{name} is not in the sample");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_named() {
+        let good = "[keys]\ndirectory = \"k\"\n[callers]\nfile = \"c\"\n[grpc.tls]\ncertificate = \"c\"\nkey = \"k\"\n";
+        assert_eq!(parse(good).mistakes(), Vec::<String>::new());
+        for (change, names) in [
+            ("[passwords]\nmemory_kib = 8192", "passwords.memory_kib"),
+            ("[passwords]\niterations = 1", "passwords.iterations"),
+            ("[resets]\nself_service_life = \"48h\"", "resets.self_service_life"),
+            ("[resets]\nadmin_life = \"1s\"", "resets.admin_life"),
+            ("[limits]\nlive_links = 0", "limits.live_links"),
+        ] {
+            let mistakes = parse(&format!("{good}{change}\n")).mistakes();
+            assert!(mistakes.len() == 1 && mistakes[0].starts_with(names), "{mistakes:?}");
+        }
+        let plain = parse("[keys]\ndirectory = \"k\"\n[callers]\nfile = \"c\"\n").mistakes();
+        assert!(plain.len() == 1 && plain[0].contains("plain text"), "{plain:?}");
+    }
+}

@@ -2,13 +2,11 @@
 
 use runtime::config::url_from;
 use runtime::exit::Failure;
-use sqlx::Connection as _;
-use sqlx::postgres::PgConnection;
 
 use super::say;
 use crate::serve::database_url;
 use crate::settings::Settings;
-use crate::store::{self, MIGRATIONS, maintenance};
+use crate::store::migrate;
 
 /// Applies the migrations as the owner, and lends the service's role what it needs.
 pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
@@ -20,23 +18,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     } else {
         service.clone()
     };
-    let options =
-        |url, name: &str| store::connect_options(url).map_err(|error| Failure::Config(format!("{name}: {error:#}")));
-    let owner = options(&owner, "database.migrate_url")?;
-    let service = options(&service, "database.url")?;
-    let mut connection = PgConnection::connect_with(&owner)
-        .await
-        .map_err(|error| Failure::Failed(anyhow::Error::from(error).context("cannot connect to the database")))?;
-    MIGRATIONS
-        .run(&mut connection)
-        .await
-        .map_err(|error| Failure::Failed(anyhow::Error::from(error).context("the migrations stopped")))?;
-    if service.get_username() != owner.get_username() {
-        maintenance::grant(&mut connection, service.get_username())
-            .await
-            .map_err(|error| Failure::Failed(anyhow::Error::from(error).context("the service's role got no rights")))?;
-    }
-    let count = MIGRATIONS.iter().count();
+    let count = migrate::run(&owner, &service).await?;
     say(&format!("the database is at version {count} of {count}"));
     Ok(())
 }

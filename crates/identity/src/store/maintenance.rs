@@ -60,30 +60,3 @@ pub async fn maintain_audit_partitions(connection: &mut PgConnection, retention:
         .await?;
     Ok(())
 }
-
-/// Lends the service's role what it needs and no more: it may not change the audit, nor the schema.
-///
-/// # Errors
-/// The role does not exist, or the connection is not the owner's.
-pub async fn grant(connection: &mut PgConnection, role: &str) -> Result<()> {
-    // `format('%I')` quotes the name; GRANT takes no parameters.
-    sqlx::query("SELECT set_config('sandi.service_role', $1, false)").bind(role).execute(&mut *connection).await?;
-    sqlx::raw_sql(
-        "DO $$
-         DECLARE
-             service text := quote_ident(current_setting('sandi.service_role'));
-         BEGIN
-             EXECUTE 'GRANT USAGE ON SCHEMA ' || quote_ident(current_schema()) || ' TO ' || service;
-             EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON organizations, users, reset_requests, resets, outbox,
-                      delivery_attempts, idempotency_keys TO ' || service;
-             EXECUTE 'GRANT SELECT, INSERT ON audit_events TO ' || service;
-             EXECUTE 'GRANT SELECT ON _sqlx_migrations TO ' || service;
-             EXECUTE 'REVOKE ALL ON FUNCTION maintain_audit_partitions(interval) FROM PUBLIC';
-             EXECUTE 'GRANT EXECUTE ON FUNCTION maintain_audit_partitions(interval) TO ' || service;
-         END
-         $$",
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}

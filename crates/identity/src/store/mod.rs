@@ -4,6 +4,7 @@ pub mod audit;
 pub mod error;
 pub mod idempotency;
 pub mod maintenance;
+pub mod migrate;
 pub mod organizations;
 pub mod outbox;
 pub mod requests;
@@ -39,9 +40,6 @@ const SESSION: [(&str, &str); 4] = [
 pub type Result<T> = std::result::Result<T, StoreError>;
 /// An open transaction.
 pub type Transaction = sqlx::Transaction<'static, Postgres>;
-
-/// The migrations of `migrations/`, compiled in.
-pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
 /// The database.
 #[derive(Clone)]

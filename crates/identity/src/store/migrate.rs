@@ -1,0 +1,51 @@
+//! Brings the database to this version.
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+
+use super::connect_options;
+
+/// The migrations of `migrations/`, compiled in.
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// Applies what is missing, as the owner, and returns how many migrations there are.
+///
+/// # Errors
+/// Says what stopped it; a migration that failed left nothing behind.
+pub async fn run(owner: &SecretString, service: &SecretString) -> anyhow::Result<usize> {
+    let owner = connect_options(owner).context("database.migrate_url")?;
+    let service = connect_options(service).context("database.url")?;
+    let mut connection = PgConnection::connect_with(&owner).await.context("cannot connect to the database")?;
+    MIGRATIONS.run(&mut connection).await.context("the migrations stopped")?;
+    if service.get_username() != owner.get_username() {
+        let role = service.get_username();
+        grant(&mut connection, role).await.with_context(|| format!("the role {role} got no rights"))?;
+    }
+    Ok(MIGRATIONS.iter().count())
+}
+
+/// Lends the service's role what it needs and no more: it may not change the audit, nor the schema.
+async fn grant(connection: &mut PgConnection, role: &str) -> sqlx::Result<()> {
+    // `format('%I')` quotes the name; GRANT takes no parameters.
+    sqlx::query("SELECT set_config('sandi.service_role', $1, false)").bind(role).execute(&mut *connection).await?;
+    sqlx::raw_sql(
+        "DO $$
+         DECLARE
+             service text := quote_ident(current_setting('sandi.service_role'));
+         BEGIN
+             EXECUTE 'GRANT USAGE ON SCHEMA ' || quote_ident(current_schema()) || ' TO ' || service;
+             EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON organizations, users, reset_requests, resets, outbox,
+                      delivery_attempts, idempotency_keys TO ' || service;
+             EXECUTE 'GRANT SELECT, INSERT ON audit_events TO ' || service;
+             EXECUTE 'GRANT SELECT ON _sqlx_migrations TO ' || service;
+             EXECUTE 'REVOKE ALL ON FUNCTION maintain_audit_partitions(interval) FROM PUBLIC';
+             EXECUTE 'GRANT EXECUTE ON FUNCTION maintain_audit_partitions(interval) TO ' || service;
+         END
+         $$",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! The walls inside the service: SQL stands in `store` alone, tonic in `grpc` alone, the AMQP client
+//! nowhere, and `domain` imports nothing of ours.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            found.extend(sources(&entry));
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&entry).expect("a source file");
+            found.push((entry, text));
+        }
+    }
+    found
+}
+
+/// Files outside `home` that name one of these.
+fn outside(home: &str, names: &[&str]) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources(&root)
+        .into_iter()
+        .filter(|(path, _)| home.is_empty() || !path.starts_with(root.join(home)))
+        .filter(|(_, text)| names.iter().any(|name| text.contains(name)))
+        .map(|(path, _)| path)
+        .collect()
+}
+
+#[test]
+fn sql_stands_in_the_store_alone() {
+    assert_eq!(outside("store", &["sqlx::", "SELECT ", "UPDATE ", "INSERT INTO"]), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn tonic_stands_in_the_grpc_edge_alone() {
+    assert_eq!(outside("grpc", &["tonic::", "tonic_types", "tonic_health"]), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_amqp_client_stands_nowhere() {
+    assert_eq!(outside("", &["lapin"]), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_domain_imports_nothing_of_ours() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain");
+    let ours = ["proto::", "messaging::", "runtime::", "crate::store", "crate::ops", "crate::grpc", "crate::service"];
+    for (path, text) in sources(&root) {
+        for name in ours {
+            assert!(!text.contains(name), "{} uses {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn operations_know_neither_the_edge_nor_the_workers() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ops");
+    for (path, text) in sources(&root) {
+        for name in ["crate::grpc", "crate::issuer", "crate::relay", "crate::feedback", "crate::cli"] {
+            assert!(!text.contains(name), "{} uses {name}", path.display());
+        }
+    }
+}
