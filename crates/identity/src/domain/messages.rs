@@ -124,8 +124,8 @@ fn words(reason: Reason) -> (&'static str, &'static str) {
             "The two new passwords are not the same. Please type them again.",
         ),
         Reason::PasswordMismatch => (
-            "Nama pengguna atau kata sandi tidak cocok. Silakan coba lagi.",
-            "The user name or the password does not match. Please try again.",
+            "Kata sandi tidak cocok. Periksa kembali yang Anda ketik, lalu coba lagi.",
+            "The password does not match. Please check what you typed and try again.",
         ),
         Reason::CallerUnknown => {
             ("Layanan yang meminta ini tidak dikenal.", "The service that asked for this is not known.")

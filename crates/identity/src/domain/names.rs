@@ -176,7 +176,7 @@ impl Query {
 /// # Errors
 /// What is wrong with the text as an address.
 pub fn parse_reply_to(text: &str) -> Result<Option<Address>, Problem> {
-    if text.is_empty() { Ok(None) } else { Address::parse(text).map(Some) }
+    parse_optional_address(text)
 }
 
 /// Reads an address that may be missing; empty: none.

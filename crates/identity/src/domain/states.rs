@@ -222,7 +222,7 @@ impl DeliveryState {
     /// - A deferred or held mail that is published again stays as it is: that is better known than being
     ///   queued. Its next attempt is the one under way when `next_attempt_time` is unset.
     /// - `NotSent` gives way to what a mail server really did, also to its silence after the content:
-    ///   who may have got a mail must not be told that there was none.
+    ///   who may have got a mail must not be told that there was none. Its first reason stays.
     /// - `Bounced` beats `Sent`: servers accept first and refuse later, never the reverse.
     pub fn after(self, event: DeliveryEvent) -> Option<Self> {
         let next = match event {
@@ -249,48 +249,6 @@ impl DeliveryState {
             Self::Sent => 5,
             Self::Bounced => 6,
         }
-    }
-
-    /// Whether more may be tried in this state. `Unknown` may have one more try before it, which only the
-    /// outbox knows.
-    pub fn is_open(self) -> bool {
-        match self {
-            Self::Pending | Self::Queued | Self::Held | Self::Deferred => true,
-            Self::NotSent | Self::Unknown | Self::Sent | Self::Bounced => false,
-        }
-    }
-}
-
-/// A mail's state with the reason of `NotSent`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Delivery {
-    /// What became of it.
-    pub state: DeliveryState,
-    /// Why there was none; set in `NotSent` only.
-    pub not_sent_reason: Option<NotSentReason>,
-}
-
-impl Delivery {
-    /// A mail that was just asked for.
-    pub const PENDING: Self = Self { state: DeliveryState::Pending, not_sent_reason: None };
-
-    /// A mail that will not be.
-    pub fn not_sent(reason: NotSentReason) -> Self {
-        Self { state: DeliveryState::NotSent, not_sent_reason: Some(reason) }
-    }
-
-    /// The state after an event by the table of [`DeliveryState::after`]; of two reasons the one with the
-    /// greater number stays, so that their order does not matter.
-    pub fn after(self, event: DeliveryEvent) -> Option<Self> {
-        if let (DeliveryState::NotSent, DeliveryEvent::NotSent(reason)) = (self.state, event) {
-            return (Some(reason) > self.not_sent_reason).then(|| Self::not_sent(reason));
-        }
-        let state = self.state.after(event)?;
-        let not_sent_reason = match event {
-            DeliveryEvent::NotSent(reason) => Some(reason),
-            _ => None,
-        };
-        Some(Self { state, not_sent_reason })
     }
 }
 
@@ -330,21 +288,21 @@ mod tests {
 
     /// What the feedback does with one status, and the relay with its confirm: skip it if it says nothing any more, else move, and go on
     /// to the next attempt after a deferral.
-    fn hear(delivery: &mut Delivery, current: &mut u32, attempt: u32, event: DeliveryEvent) {
+    fn hear(state: &mut DeliveryState, current: &mut u32, attempt: u32, event: DeliveryEvent) {
         if event.concerns(attempt, *current) {
-            *delivery = delivery.after(event).unwrap_or(*delivery);
+            *state = state.after(event).unwrap_or(*state);
             let deferred = event == DeliveryEvent::Deferred;
             *current = (*current).max(if deferred { attempt + 1 } else { attempt });
         }
     }
 
-    fn end_of(statuses: &[(u32, DeliveryEvent)]) -> Delivery {
-        let mut delivery = Delivery::PENDING;
+    fn end_of(statuses: &[(u32, DeliveryEvent)]) -> DeliveryState {
+        let mut state = DeliveryState::Pending;
         let mut current = 1;
         for (attempt, event) in statuses {
-            hear(&mut delivery, &mut current, *attempt, *event);
+            hear(&mut state, &mut current, *attempt, *event);
         }
-        delivery
+        state
     }
 
     fn orders<T: Copy>(items: &[T]) -> Vec<Vec<T>> {
@@ -485,14 +443,12 @@ mod tests {
         for reason in REASONS {
             for state in [DeliveryState::Unknown, DeliveryState::Sent, DeliveryState::Bounced] {
                 assert_eq!(state.after(DeliveryEvent::NotSent(reason)), None);
-                let mut late = Delivery::not_sent(reason);
                 let event = match state {
                     DeliveryState::Unknown => DeliveryEvent::Unknown { second: false },
                     DeliveryState::Sent => DeliveryEvent::Sent,
                     _ => DeliveryEvent::Bounced,
                 };
-                late = late.after(event).unwrap();
-                assert_eq!(late, Delivery { state, not_sent_reason: None });
+                assert_eq!(DeliveryState::NotSent.after(event), Some(state));
             }
         }
     }
@@ -500,8 +456,8 @@ mod tests {
     #[test]
     fn a_hold_of_a_past_attempt_does_not_hide_its_deferral() {
         use DeliveryEvent as E;
-        assert_eq!(end_of(&[(1, E::Deferred), (1, E::Held)]).state, DeliveryState::Deferred);
-        assert_eq!(end_of(&[(1, E::Deferred), (2, E::Published), (2, E::Held)]).state, DeliveryState::Held);
+        assert_eq!(end_of(&[(1, E::Deferred), (1, E::Held)]), DeliveryState::Deferred);
+        assert_eq!(end_of(&[(1, E::Deferred), (2, E::Published), (2, E::Held)]), DeliveryState::Held);
     }
 
     #[test]
