@@ -89,8 +89,11 @@ struct State {
 
 struct Job {
     patience: Patience,
-    work: Box<dyn FnOnce(&mut Vec<Block>) + Send>,
+    work: Work,
 }
+
+/// What a thread does with its blocks.
+type Work = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 struct Closer(Arc<Shared>);
 

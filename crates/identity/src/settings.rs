@@ -361,14 +361,28 @@ mod tests {
         };
         // The names serde knows, from its own message about an unknown one.
         for section in [
-            "", "log", "grpc", "grpc.tls", "admin", "database", "amqp", "keys", "callers", "actors", "passwords",
-            "resets", "limits", "retention", "telemetry",
+            "",
+            "log",
+            "grpc",
+            "grpc.tls",
+            "admin",
+            "database",
+            "amqp",
+            "keys",
+            "callers",
+            "actors",
+            "passwords",
+            "resets",
+            "limits",
+            "retention",
+            "telemetry",
         ] {
             let text = if section.is_empty() { "x = 1".into() } else { format!("[{section}]\nx = 1") };
             let error = toml::from_str::<Settings>(&text).expect_err("unknown").message().to_owned();
             let names = error.split_once("expected").expect("names").1;
             for name in names.split('`').skip(1).step_by(2) {
-                let is_section = SAMPLE.contains(&format!("[{name}]")) || SAMPLE.contains(&format!("[{section}.{name}]"));
+                let is_section =
+                    SAMPLE.contains(&format!("[{name}]")) || SAMPLE.contains(&format!("[{section}.{name}]"));
                 assert!(is_section || shown(name), "{section}.{name} is not in the sample");
             }
         }

@@ -44,12 +44,13 @@ use crate::settings::{LogSettings, TelemetrySettings};
 /// Lines that wait for a slow reader of the log; about 8 MiB at most.
 const LINES_WAITING: usize = 16 * 1024;
 
-/// Whatever the level: below these, AMQP clients print frames, and a frame can hold the password
-/// of the broker; exporters print their headers.
+/// Whatever the level: AMQP clients print frames, which can hold the password of the broker, and the
+/// bodies of returned messages; `messaging` logs every failure of theirs itself. Exporters print their
+/// headers below WARN.
 const CAPPED: [(&str, LevelFilter); 4] = [
-    ("lapin", LevelFilter::DEBUG),
-    ("amq_protocol", LevelFilter::DEBUG),
-    ("async_rs", LevelFilter::DEBUG),
+    ("lapin", LevelFilter::OFF),
+    ("amq_protocol", LevelFilter::OFF),
+    ("async_rs", LevelFilter::OFF),
     ("opentelemetry", LevelFilter::WARN),
 ];
 

@@ -201,7 +201,7 @@ impl Edge {
         }
         let Some(rule) = rule else { return refuse(Reason::MethodUnknown, None) };
         if !rule.scopes.iter().any(|scope| caller.has(*scope)) {
-            return refuse(Reason::ScopeMissing, None);
+            return Err(status::scope_missing(rule.scopes[0], Locale::default()));
         }
         let wanted = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
         let bound =

@@ -10,6 +10,7 @@ use tonic_types::{ErrorDetails, FieldViolation, LocalizedMessage, StatusExt as _
 use crate::domain::locale::Locale;
 use crate::domain::messages::{Reason, message};
 use crate::ops::Error;
+use crate::ops::call::Scope;
 
 /// Domain of every ErrorInfo.
 pub const DOMAIN: &str = "sandi.identity";
@@ -38,12 +39,22 @@ pub fn code(reason: Reason) -> Code {
 
 /// A status with nothing but its reason and, where it helps, when to come back.
 pub fn plain(reason: Reason, locale: Locale, retry_after: Option<Duration>) -> Status {
-    build(reason, locale, retry_after, Vec::new())
+    build(reason, locale, retry_after, Vec::new(), HashMap::new())
+}
+
+/// The status of a caller that lacks a scope; it is told which.
+pub fn scope_missing(scope: Scope, locale: Locale) -> Status {
+    let metadata = HashMap::from([("scope".to_owned(), scope.name().to_owned())]);
+    build(Reason::ScopeMissing, locale, None, Vec::new(), metadata)
 }
 
 /// The status of an operation's error. `password_field` is the field a new password came in.
 pub fn of(error: &Error, locale: Locale, password_field: &str) -> Status {
-    build(error.reason(), locale, error.retry_after(), violations(error, locale, password_field))
+    if let Error::ScopeMissing(scope) = error {
+        return scope_missing(*scope, locale);
+    }
+    let violations = violations(error, locale, password_field);
+    build(error.reason(), locale, error.retry_after(), violations, HashMap::new())
 }
 
 fn violations(error: &Error, locale: Locale, password_field: &str) -> Vec<FieldViolation> {
@@ -74,8 +85,14 @@ fn violations(error: &Error, locale: Locale, password_field: &str) -> Vec<FieldV
     }
 }
 
-fn build(reason: Reason, locale: Locale, retry_after: Option<Duration>, violations: Vec<FieldViolation>) -> Status {
-    let mut details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, HashMap::new());
+fn build(
+    reason: Reason,
+    locale: Locale,
+    retry_after: Option<Duration>,
+    violations: Vec<FieldViolation>,
+    metadata: HashMap<String, String>,
+) -> Status {
+    let mut details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, metadata);
     if let Some(retry_after) = retry_after {
         details.set_retry_info(Some(retry_after));
     }

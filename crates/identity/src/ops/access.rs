@@ -51,6 +51,13 @@ pub struct Rule {
     pub without_actor: Option<Scope>,
 }
 
+impl Rule {
+    /// The scope that a caller without any is told to ask for.
+    fn named(&self) -> Scope {
+        self.with_actor.or(self.without_actor).unwrap_or(Scope::AssertActor)
+    }
+}
+
 /// AdminReset: an admin's act, or support's.
 pub const ADMIN_RESET: Rule = Rule { with_actor: Some(Scope::PasswordAdmin), without_actor: Some(Scope::SupportAct) };
 /// RevokeReset: an admin's act.
@@ -78,11 +85,11 @@ pub async fn authority(
             _ if rule.with_actor.is_some_and(|scope| call.caller.has(scope)) => {
                 Err(Error::field("actor", Problem::Required))
             }
-            _ => Err(Error::ScopeMissing),
+            _ => Err(Error::ScopeMissing(rule.named())),
         },
         Some(claim) => {
             if !rule.with_actor.is_some_and(|scope| call.caller.has(scope)) {
-                return Err(Error::ScopeMissing);
+                return Err(Error::ScopeMissing(rule.named()));
             }
             Ok(Authority::Actor(Box::new(admin(transaction, call, claim).await?)))
         }
@@ -93,7 +100,9 @@ async fn admin(transaction: &mut Transaction, call: &Call, claim: &ActorClaim) -
     let user_id = match claim {
         // No issuer is configured, so no token can be one of its.
         ActorClaim::Token => return Err(Error::ActorInvalid),
-        ActorClaim::UserId(_) if !call.caller.has(Scope::AssertActor) => return Err(Error::ScopeMissing),
+        ActorClaim::UserId(_) if !call.caller.has(Scope::AssertActor) => {
+            return Err(Error::ScopeMissing(Scope::AssertActor));
+        }
         ActorClaim::UserId(user_id) => *user_id,
     };
     let actor = users::by_id(transaction, user_id).await?.filter(Person::is_active).ok_or(Error::ActorInvalid)?;

@@ -66,6 +66,11 @@ impl Scope {
         (Self::AssertActor, "assert-actor"),
     ];
 
+    /// Its name, as in the callers file.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(scope, _)| *scope == self).map_or("", |(_, name)| name)
+    }
+
     /// The scope of this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::NAMES.into_iter().find(|(_, known)| *known == name).map(|(scope, _)| scope)

@@ -5,7 +5,7 @@ use proto::identity::events::v1::notice_mail::Kind;
 use uuid::Uuid;
 
 use super::call::Call;
-use super::credentials::{self, NewPassword};
+use super::credentials::{self, Change, NewPassword};
 use super::error::{Error, Result};
 use super::idempotency::{self, Once};
 use crate::domain::names::IdempotencyKey;
@@ -106,17 +106,9 @@ async fn store(
     )
     .await?;
     let audit_event = call.audit_success(service);
-    credentials::notify(
-        service,
-        call,
-        &mut transaction,
-        &person,
-        person.email.as_deref(),
-        Kind::PasswordChanged,
-        &SupportCode::of_id(audit_event.event_id.as_bytes()),
-        change_time,
-    )
-    .await?;
+    let support_code = SupportCode::of_id(audit_event.event_id.as_bytes());
+    let change = Change { kind: Kind::PasswordChanged, change_time, support_code };
+    credentials::notify(service, call, &mut transaction, &person, person.email.as_deref(), &change).await?;
     audit::append(&mut transaction, &[audit_event]).await?;
     idempotency::succeed(&mut transaction, call, once, Some(user_id), Some(credential_version)).await?;
     transaction.commit().await.map_err(StoreError::from)?;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::check_reset::live_link;
-use super::credentials::{self, NewPassword};
+use super::credentials::{self, Change, NewPassword};
 use super::error::{Error, Result};
 use super::idempotency::{self, Once};
 use crate::domain::names::IdempotencyKey;
@@ -100,17 +100,8 @@ async fn store(
         .await?
         .and_then(|reset| SupportCode::parse(&reset.support_code?).ok())
         .unwrap_or_else(|| SupportCode::generate(&|bytes| service.random.fill(bytes)));
-    credentials::notify(
-        service,
-        call,
-        &mut transaction,
-        &person,
-        person.email.as_deref(),
-        Kind::PasswordReset,
-        &support_code,
-        change_time,
-    )
-    .await?;
+    let change = Change { kind: Kind::PasswordReset, change_time, support_code };
+    credentials::notify(service, call, &mut transaction, &person, person.email.as_deref(), &change).await?;
     audit::append(&mut transaction, &[call.audit_success(service)]).await?;
     idempotency::succeed(&mut transaction, call, once, Some(user_id), Some(credential_version)).await?;
     transaction.commit().await.map_err(StoreError::from)?;

@@ -104,6 +104,16 @@ pub async fn ended(
     Ok(())
 }
 
+/// What a notice tells.
+pub struct Change {
+    /// What changed.
+    pub kind: Kind,
+    /// When, by the database's clock.
+    pub change_time: OffsetDateTime,
+    /// The code in the mail's footer.
+    pub support_code: SupportCode,
+}
+
 /// Tells the person, at `recipient`, what changed; without an address nobody can be told.
 ///
 /// # Errors
@@ -114,19 +124,17 @@ pub async fn notify(
     transaction: &mut Transaction,
     person: &Person,
     recipient: Option<&str>,
-    kind: Kind,
-    support_code: &SupportCode,
-    change_time: OffsetDateTime,
+    change: &Change,
 ) -> Result<()> {
     let Some(recipient) = recipient else { return Ok(()) };
     let notice = Notice {
-        kind,
+        kind: change.kind,
         person,
         recipient,
-        change_time,
+        change_time: change.change_time,
         locale: call.requester.locale,
         device: &call.requester.device,
-        support_code,
+        support_code: &change.support_code,
     };
     let event = events::notice(service, &notice, &call.trace)?;
     outbox::insert(transaction, &[event]).await?;

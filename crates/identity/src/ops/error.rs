@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::call::Scope;
 use crate::domain::messages::Reason;
 use crate::domain::password::{PasswordPolicy, PasswordRule};
 use crate::domain::violation::{Problem, Violation, Violations};
@@ -40,7 +41,7 @@ pub enum Error {
     ResetTokenInvalid,
     /// The caller lacks a scope.
     #[error("a scope is missing")]
-    ScopeMissing,
+    ScopeMissing(Scope),
     /// The actor is not a person who may act.
     #[error("the actor is not valid")]
     ActorInvalid,
@@ -111,7 +112,7 @@ impl Error {
             Self::ConfirmationMismatch => Reason::ConfirmationMismatch,
             Self::PasswordMismatch => Reason::PasswordMismatch,
             Self::ResetTokenInvalid => Reason::ResetTokenInvalid,
-            Self::ScopeMissing => Reason::ScopeMissing,
+            Self::ScopeMissing(_) => Reason::ScopeMissing,
             Self::ActorInvalid => Reason::ActorInvalid,
             Self::ActorNotAllowed => Reason::ActorNotAllowed,
             Self::UserNotFound => Reason::UserNotFound,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::access::{self, ActorClaim, Authority, Rule};
 use super::call::{Call, Scope};
 use super::create_user::{own_address, username_taken};
-use super::credentials;
+use super::credentials::{self, Change};
 use super::error::{Error, Result};
 use crate::domain::address::Address;
 use crate::domain::locale::Locale;
@@ -78,7 +78,7 @@ async fn authority(transaction: &mut Transaction, call: &Call, command: &UpdateU
     let authority = access::authority(transaction, call, &rule, command.actor.as_ref()).await?;
     let is_support = matches!(authority, Authority::Caller) && without_actor == Scope::SupportAct;
     if is_support && !command.is_supports() {
-        return Err(Error::ScopeMissing);
+        return Err(Error::ScopeMissing(Scope::DirectoryWrite));
     }
     if is_support && command.reason.is_none() {
         return Err(Error::field("reason", Problem::Required));
@@ -118,9 +118,9 @@ async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<P
     }
     let audit_event = call.audit_success(service);
     if address_changed {
-        let code = SupportCode::of_id(audit_event.event_id.as_bytes());
-        let recipient = old.email.as_deref();
-        credentials::notify(service, call, &mut transaction, &new, recipient, Kind::AddressChanged, &code, now).await?;
+        let support_code = SupportCode::of_id(audit_event.event_id.as_bytes());
+        let change = Change { kind: Kind::AddressChanged, change_time: now, support_code };
+        credentials::notify(service, call, &mut transaction, &new, old.email.as_deref(), &change).await?;
     }
     audit::append(&mut transaction, &[audit_event]).await?;
     let updated = users::by_id(&mut transaction, new.user_id).await?.ok_or(Error::UserNotFound)?;
