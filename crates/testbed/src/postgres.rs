@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
@@ -127,7 +127,7 @@ impl Postgres {
             }
             Ok(self.server.query("postgres", "SELECT 1").ok().map(drop))
         })
-        .with_context(|| process::last_lines(&log))
+        .map_err(|error| anyhow!("{error:#}{}", process::last_lines(&log)))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
@@ -245,7 +245,7 @@ impl Process {
     /// When the program ends before, or `bound` passes; with the last lines of its log.
     pub fn wait_ready(&mut self, url: &str, bound: Duration) -> Result<()> {
         let http = Http::new();
-        let mut answer = String::from("no answer");
+        let mut answer = String::from("it never answered");
         let name = self.record.name.clone();
         let outcome = wait::until(&format!("{name} is ready"), bound, || {
             if let Some(status) = self.exit_status() {
@@ -258,7 +258,7 @@ impl Process {
             }
             Ok(None)
         });
-        outcome.with_context(|| format!("{}{}", answer.trim_end(), last_lines(&self.record.log)))
+        outcome.map_err(|error| anyhow!("{error:#}; {}{}", answer.trim_end(), last_lines(&self.record.log)))
     }
 }
 

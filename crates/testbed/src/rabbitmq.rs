@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use messaging::topology::{Permissions, Side};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -284,7 +284,7 @@ impl Server {
             let listening = !ports::is_free(self.amqp);
             Ok((listening && up.is_ok_and(|answer| answer.is_ok())).then_some(()))
         })
-        .with_context(|| process::last_lines(&log))
+        .map_err(|error| anyhow!("{error:#}{}", process::last_lines(&log)))
     }
 }
 

@@ -7,8 +7,9 @@ use testbed::{postgres, process, process::Record, sandi::DRAIN};
 
 use crate::{language::Language, place, up::LIST};
 
-/// RabbitMQ takes some seconds to end in order.
-const SERVERS: Duration = Duration::from_secs(30);
+const POSTGRES: Duration = Duration::from_secs(30);
+/// RabbitMQ closes its stores at once and then lingers for 5 s; a kill in that time loses nothing.
+const RABBITMQ: Duration = Duration::from_secs(2);
 
 /// Ends it, and says so.
 #[expect(clippy::print_stdout, reason = "a person reads it")]
@@ -35,8 +36,8 @@ pub fn stop(directory: &Path) -> Result<usize> {
     let running: Vec<Record> = process::read_list(&list).into_iter().filter(Record::is_running).collect();
     let (ours, servers): (Vec<_>, Vec<_>) =
         running.iter().partition(|record| record.name.starts_with("identity") || record.name.starts_with("mailer"));
-    end(&ours, DRAIN);
-    end(&servers, SERVERS);
+    end(&ours);
+    end(&servers);
     if list.exists() {
         std::fs::remove_file(list)?;
     }
@@ -44,12 +45,13 @@ pub fn stop(directory: &Path) -> Result<usize> {
 }
 
 /// Ends programs side by side.
-fn end(records: &[&Record], bound: Duration) {
+fn end(records: &[&Record]) {
     std::thread::scope(|scope| {
         for record in records {
-            let signal = match record.name.as_str() {
-                "postgres" => postgres::STOP,
-                _ => process::TERMINATE,
+            let (signal, bound) = match record.name.as_str() {
+                "postgres" => (postgres::STOP, POSTGRES),
+                "rabbitmq" => (process::TERMINATE, RABBITMQ),
+                _ => (process::TERMINATE, DRAIN),
             };
             scope.spawn(move || record.stop(signal, bound));
         }

@@ -19,7 +19,7 @@ const BOUND: Duration = Duration::from_secs(10);
 const HOME: &str = "203.0.113.7";
 /// Where somebody else sits, who does not know the new password.
 const ELSEWHERE: &str = "198.51.100.23";
-const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+const BROWSER: &str = "Mozilla/5.0 (X11; Linux) Firefox/140.0";
 
 impl Demo {
     /// Forgot password.

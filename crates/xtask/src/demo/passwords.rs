@@ -40,11 +40,12 @@ impl Passwords {
     }
 }
 
-/// A new password that one can say and type: four words and a number.
+/// A new password that one can say and type: four different words and a number.
 pub fn invent() -> String {
+    let mut words = WORDS.to_vec();
     let bytes: [u8; 6] = random::bytes();
-    let words: Vec<&str> = bytes[..4].iter().map(|byte| WORDS[usize::from(*byte) % WORDS.len()]).collect();
-    format!("{}-{}", words.join("-"), u16::from_ne_bytes([bytes[4], bytes[5]]) % 900 + 100)
+    let chosen: Vec<&str> = bytes[..4].iter().map(|byte| words.swap_remove(usize::from(*byte) % words.len())).collect();
+    format!("{}-{}", chosen.join("-"), u16::from_ne_bytes([bytes[4], bytes[5]]) % 900 + 100)
 }
 
 const WORDS: [&str; 32] = [

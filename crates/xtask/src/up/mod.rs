@@ -42,8 +42,8 @@ pub struct Options {
     /// How many identity processes.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     identities: u8,
-    /// How many mailers.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    /// How many mailers; without one, mails wait in the broker.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=8))]
     mailers: u8,
 }
 
@@ -55,9 +55,10 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// Starts everything and prints the screen; unless detached, stays until Ctrl-C and ends all.
 #[expect(clippy::print_stdout, reason = "a person reads it")]
 pub fn up(directory: &Path, options: &Options) -> Result<ExitCode> {
-    let began = Instant::now();
     std::fs::create_dir_all(directory)?;
     let directory = &directory.canonicalize()?;
+    start::build()?;
+    let began = Instant::now();
     watch_signals()?;
     let lock = lock(directory)?;
     if down::stop(directory)? > 0 {

@@ -18,7 +18,7 @@ pub fn text(started: &Started, directory: &Path, took: Duration, detached: bool)
 
     let mut text = format!("{bold}Sandi {}{plain}   {} {short}\n\n", env!("CARGO_PKG_VERSION"), words.scope);
     let mut row = |name: &str, value: String, remark: &str| {
-        let line = format!("  {name:<10} {value:<34} {remark}");
+        let line = format!("  {name:<12} {value:<33} {remark}");
         text += line.trim_end();
         text.push('\n');
     };

@@ -1,6 +1,6 @@
 //! The start itself, step by step.
 
-use std::{fs, io, path::Path, thread, time::Duration};
+use std::{fs, io, iter, path::Path, thread, time::Duration};
 
 use anyhow::{Result, anyhow, bail};
 use launch::Line;
@@ -64,12 +64,8 @@ pub fn start(directory: &Path, options: &Options) -> Result<Started> {
     prepare(directory, options.keep)?;
     let ports = Ports::choose(usize::from(options.identities), usize::from(options.mailers));
 
-    let servers = start_servers(directory, &ports);
     line.step("starting PostgreSQL and RabbitMQ")?;
-    line.clear()?;
-    build()?;
-    line.step("starting PostgreSQL and RabbitMQ")?;
-    let (postgres, rabbitmq) = servers.join().map_err(|_| anyhow!("a server's start broke off"))??;
+    let (postgres, rabbitmq) = start_servers(directory, &ports)?;
     create_homes(&postgres, &rabbitmq)?;
 
     line.step("starting Sandi")?;
@@ -111,8 +107,14 @@ fn prepare(directory: &Path, keep: bool) -> Result<()> {
         for folder in demo.iter().chain([&postgres]) {
             remove(fs::remove_dir_all(folder))?;
         }
-        for file in [ENVIRONMENT, PASSWORDS, State::FILE] {
+        for file in [ENVIRONMENT, PASSWORDS, State::FILE, "callers.toml"] {
             remove(fs::remove_file(directory.join(file)))?;
+        }
+        for program in [Program::Identity, Program::Mailer] {
+            for index in 0..8 {
+                let settings = format!("{}.toml", numbered(program.name(), index));
+                remove(fs::remove_file(directory.join(settings)))?;
+            }
         }
     }
     for folder in demo {
@@ -131,12 +133,14 @@ fn remove(outcome: io::Result<()>) -> io::Result<()> {
 
 impl Ports {
     fn choose(identities: usize, mailers: usize) -> Self {
-        let from = |usual: u16, count: usize| (0..count).map(|index| ports::prefer(usual + index as u16)).collect();
+        let from = |first: u16, more: u16, count: usize| {
+            let usual = iter::once(first).chain(more..).take(count);
+            usual.map(ports::prefer).collect::<Vec<_>>()
+        };
         Self {
-            grpc: from(50051, identities),
-            // A mailer's is the next one where there is one of each.
-            identity_admin: from(9464, 1).into_iter().chain(from(9474, identities - 1)).collect(),
-            mailer_admin: from(9465, 1).into_iter().chain(from(9484, mailers - 1)).collect(),
+            grpc: from(50051, 50052, identities),
+            identity_admin: from(9464, 9474, identities),
+            mailer_admin: from(9465, 9484, mailers),
             smtp: ports::prefer(1025),
             page: ports::prefer(8025),
             postgres: ports::prefer(5432),
@@ -146,30 +150,30 @@ impl Ports {
     }
 }
 
-/// PostgreSQL and RabbitMQ side by side, while the programs are built.
-fn start_servers(directory: &Path, ports: &Ports) -> thread::JoinHandle<Result<(Postgres, RabbitMq)>> {
+/// PostgreSQL and RabbitMQ side by side.
+fn start_servers(directory: &Path, ports: &Ports) -> Result<(Postgres, RabbitMq)> {
     let log = directory.join("log");
-    let postgres_directory = directory.join("postgres");
-    let postgres_log = log.join("postgres.log");
-    let postgres_port = ports.postgres.number;
-    let rabbitmq_options = rabbitmq::Options {
-        directory: directory.join("rabbitmq"),
-        log: log.join("rabbitmq"),
-        amqp: ports.amqp.number,
-        management: ports.management.number,
+    let postgres = || {
+        Postgres::start(postgres::Options {
+            directory: postgres::reachable_directory(&directory.join("postgres"))?,
+            log: log.join("postgres.log"),
+            port: ports.postgres.number,
+            durable: true,
+        })
     };
-    thread::spawn(move || {
-        let postgres = thread::spawn(move || {
-            Postgres::start(postgres::Options {
-                directory: postgres::reachable_directory(&postgres_directory)?,
-                log: postgres_log,
-                port: postgres_port,
-                durable: true,
-            })
-        });
-        let rabbitmq = RabbitMq::start(rabbitmq_options)?;
-        let postgres = postgres.join().map_err(|_| anyhow!("PostgreSQL's start broke off"))??;
-        Ok((postgres, rabbitmq))
+    let rabbitmq = || {
+        RabbitMq::start(rabbitmq::Options {
+            directory: directory.join("rabbitmq"),
+            log: log.join("rabbitmq"),
+            amqp: ports.amqp.number,
+            management: ports.management.number,
+        })
+    };
+    thread::scope(|scope| {
+        let postgres = scope.spawn(postgres);
+        let rabbitmq = rabbitmq();
+        let postgres = postgres.join().map_err(|_| anyhow!("PostgreSQL's start broke off"))?;
+        Ok((postgres?, rabbitmq?))
     })
 }
 
