@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use crate::domain::smtp_code::condemns_address;
 use crate::domain::states::{DeliveryEvent, DeliveryState, NotSentReason};
 use crate::service::Service;
 use crate::store::outbox::{self, Waiting};
@@ -146,7 +147,9 @@ async fn apply(service: &Service, status: &Status) -> Result<(), StoreError> {
     record(&mut transaction, status).await?;
     let current = waiting.as_ref().map_or(status.attempt, |waiting| waiting.attempt);
     let event = delivery_event(status, waiting.as_ref());
-    if !event.concerns(status.attempt.unsigned_abs(), current.unsigned_abs()) {
+    // The same silence told twice is one silence.
+    let told_before = status.outcome == Outcome::Unknown && status.attempt < current;
+    if told_before || !event.concerns(status.attempt.unsigned_abs(), current.unsigned_abs()) {
         return transaction.commit().await.map_err(StoreError::from);
     }
     let mut beside = Beside::default();
@@ -208,7 +211,7 @@ async fn schedule(
     let next = waiting.now + gap;
     let due = waiting.expire_time.is_none_or(|end| next + LAST_CALL <= end).then_some(next);
     let unknowns = waiting.unknowns + i16::from(status.outcome == Outcome::Unknown);
-    outbox::schedule(transaction, status.event_id, status.attempt + 1, due, unknowns).await?;
+    outbox::schedule(transaction, status.event_id, status.attempt.saturating_add(1), due, unknowns).await?;
     Ok(due)
 }
 
@@ -218,12 +221,11 @@ fn gap(gaps: &[Duration], attempt: i32, jitter: u8) -> Duration {
     gaps[index].mul_f64(0.9 + 0.2 * f64::from(jitter) / 255.0)
 }
 
-/// Only a mailbox, a domain or a disabled account that does not exist speaks of the address (RFC 3463
-/// 5.1.x, 5.2.1); everything else may be about us.
+/// Keeps what a final answer says of the address itself.
 async fn judge_address(transaction: &mut Transaction, status: &Status) -> Result<(), StoreError> {
     let code = status.message.enhanced_code.as_str();
     match status.outcome {
-        Outcome::Bounced if code.starts_with("5.1.") || code == "5.2.1" => {
+        Outcome::Bounced if condemns_address(code) => {
             users::mark_undeliverable(transaction, status.event_id, code).await
         }
         Outcome::Sent => users::clear_undeliverable(transaction, status.event_id).await,

@@ -135,6 +135,7 @@ impl Relay {
         outbox::delete(&mut transaction, &done).await?;
         let queued = outbox::published(&mut transaction, &mailed).await?;
         resets::advance(&mut transaction, &queued, DeliveryEvent::Published, Beside::default()).await?;
+        resets::attempt_begun(&mut transaction, &queued).await?;
         outbox::put_off(&mut transaction, &failed, REST).await?;
         transaction.commit().await?;
         Ok(count)

@@ -50,9 +50,7 @@ pub fn address(person: &Person, locale: Locale) -> pb::Address {
         masked: masked.unwrap_or_default(),
         state: i32::from(person.address_state().as_i16()),
         undeliverable_since: person.undeliverable_since.map(timestamp),
-        undeliverable_reason: reason
-            .map(|code| format!("{code} {}", smtp_code::meaning(code, locale)))
-            .unwrap_or_default(),
+        undeliverable_reason: reason.map(|code| smtp_code::explained(code, locale)).unwrap_or_default(),
     }
 }
 

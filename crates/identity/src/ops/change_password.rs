@@ -34,7 +34,7 @@ pub struct ChangePassword {
 /// `PASSWORD_MISMATCH` (also for users who are unknown, disabled or have no password),
 /// `CONFIRMATION_MISMATCH`, `PASSWORD_REJECTED`, `HASHER_BUSY`, `IDEMPOTENCY_MISMATCH`, or the database's.
 pub async fn change_password(service: &Service, call: &Call, command: ChangePassword) -> Result<i64> {
-    let new_password = command.new_password.well_formed()?;
+    let new_password = command.new_password.well_formed("new_password")?;
     let once = Once::new(service, call, command.idempotency_key, &[command.user_id.as_bytes()]);
     if let Some(stored) = idempotency::earlier(service, call, once.as_ref()).await? {
         return stored.credential_version.ok_or(Error::IdempotencyMismatch);

@@ -43,7 +43,7 @@ pub struct Completed {
 /// `RESET_TOKEN_INVALID`, `PASSWORD_REJECTED` and `CONFIRMATION_MISMATCH` (which do not spend the
 /// link), `HASHER_BUSY`, `IDEMPOTENCY_MISMATCH`, or the database's.
 pub async fn complete_reset(service: &Service, call: &Call, command: CompleteReset) -> Result<Completed> {
-    let password = command.new_password.well_formed()?;
+    let password = command.new_password.well_formed("new_password")?;
     let digest = command.token.as_ref().map(ResetToken::digest);
     let fields: [&[u8]; 1] = [digest.as_ref().map_or(&[], |digest| digest.0.as_slice())];
     let once = Once::new(service, call, command.idempotency_key, &fields);

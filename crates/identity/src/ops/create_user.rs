@@ -62,7 +62,7 @@ pub async fn create_user(service: &Service, call: &Call, mut command: CreateUser
     let (_, mut person) = draft(service, call, &mut transaction, &command).await?;
     drop(transaction);
     if let Some(password) = command.password.take() {
-        let password = password.well_formed()?;
+        let password = password.well_formed("password")?;
         credentials::judge(service, call, &person, &password, None).await?;
         person.password_hash = Some(credentials::hash(service, call, password).await?);
     }
@@ -76,11 +76,7 @@ pub async fn create_user(service: &Service, call: &Call, mut command: CreateUser
 /// # Errors
 /// `FIELD_INVALID`.
 pub fn own_address(username: &Username, email: Option<&Address>) -> Result<()> {
-    let own = !username.is_address_like()
-        || email.is_some_and(|email| {
-            email.as_str() == username.as_str()
-                || Address::parse(username.as_str()).is_ok_and(|named| named.as_str() == email.as_str())
-        });
+    let own = !username.is_address_like() || email.is_some_and(|email| email.is_named_by(username));
     if own { Ok(()) } else { Err(Error::field("user.username", Problem::NotTheOwnAddress)) }
 }
 

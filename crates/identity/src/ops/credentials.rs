@@ -18,29 +18,32 @@ use crate::store::{Transaction, outbox, resets};
 
 /// A new password as the caller sent it, with its confirmation.
 pub struct NewPassword {
-    password: std::result::Result<Password, PasswordRule>,
+    password: std::result::Result<Password, Problem>,
     confirmed: bool,
 }
 
 impl NewPassword {
     /// Reads a new password. A confirmation, if there is one, must equal it.
     pub fn parse(text: &str, confirmation: Option<&str>) -> Self {
-        let password = Password::parse(text).map_err(|problem| match problem {
-            Problem::TooLong { .. } => PasswordRule::TooLong,
-            _ => PasswordRule::TooShort,
-        });
+        let password = Password::parse_new(text);
         Self { password, confirmed: confirmation.is_none_or(|confirmation| confirmation == text) }
     }
 
     /// The password, if its form is one and it was confirmed; no hash is spent before that.
     ///
     /// # Errors
-    /// `CONFIRMATION_MISMATCH`, or `PASSWORD_REJECTED` for one that is empty or too long for any policy.
-    pub fn well_formed(self) -> Result<Password> {
+    /// `CONFIRMATION_MISMATCH`; `PASSWORD_REJECTED` for one that is empty or too long for any policy;
+    /// `FIELD_INVALID`, in the field of that name, for one with control characters.
+    pub fn well_formed(self, field: &str) -> Result<Password> {
         if !self.confirmed {
             return Err(Error::ConfirmationMismatch);
         }
-        self.password.map_err(|rule| Error::PasswordRejected { rules: vec![rule], policy: PasswordPolicy::default() })
+        let reject = |rule| Error::PasswordRejected { rules: vec![rule], policy: PasswordPolicy::default() };
+        self.password.map_err(|problem| match problem {
+            Problem::Empty => reject(PasswordRule::TooShort),
+            Problem::TooLong { .. } => reject(PasswordRule::TooLong),
+            other => Error::field(field, other),
+        })
     }
 }
 

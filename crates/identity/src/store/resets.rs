@@ -236,11 +236,7 @@ impl From<ResetRow> for Reset {
 }
 
 fn link_state(number: i16, over: bool) -> LinkState {
-    match LinkState::from_i16(number) {
-        Some(LinkState::Live) if over => LinkState::Expired,
-        Some(state) => state,
-        None => LinkState::NotIssued,
-    }
+    LinkState::from_i16(number).unwrap_or(LinkState::NotIssued).at(over)
 }
 
 macro_rules! reset_columns {
@@ -448,6 +444,21 @@ pub async fn advance(
         .execute(&mut *connection)
         .await?;
     }
+    Ok(())
+}
+
+/// The next attempt of these mails is under way.
+///
+/// # Errors
+/// The database's.
+pub async fn attempt_begun(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<()> {
+    sqlx::query(
+        "UPDATE resets SET next_attempt_time = NULL, update_time = now()
+         WHERE event_id = ANY($1) AND next_attempt_time IS NOT NULL",
+    )
+    .bind(event_ids)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
