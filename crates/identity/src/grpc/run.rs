@@ -113,6 +113,9 @@ async fn keep(service: &Service, call: &Call, audit: Audit, error: Option<&Error
         (Audit::Nothing, _) | (Audit::Failures, None) => return,
         // The database is away, or nobody waits any more: there is nothing to keep, or no way to.
         (_, Some(Error::Unavailable(_) | Error::DeadlineExceeded | Error::HasherBusy { .. })) => return,
+        // Bad input is no security event, and changes nothing.
+        (_, Some(Error::Fields(_) | Error::PasswordRejected { .. } | Error::ConfirmationMismatch)) => return,
+        (_, Some(Error::ResetTokenInvalid)) if call.is_malformed() => return,
         (Audit::All, None) => call.audit_success(service),
         (_, Some(error)) => call.audit_failure(service, error.reason()),
     };

@@ -17,6 +17,8 @@ use crate::store::StoreError;
 use crate::store::audit::AuditEvent;
 use crate::store::users::Person;
 
+/// The cause of a refusal for the form alone.
+pub const MALFORMED: &str = "malformed";
 /// How often a transaction that collided with another is tried.
 const COLLISION_TRIES: u32 = 3;
 
@@ -178,6 +180,11 @@ impl Call {
     /// Notes something for the audit.
     pub fn note(&self, note: impl FnOnce(&mut Facts)) {
         note(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether it was refused for its form alone.
+    pub fn is_malformed(&self) -> bool {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).cause == MALFORMED
     }
 
     /// Notes whom it is done to.

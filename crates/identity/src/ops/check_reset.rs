@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::call::Call;
+use super::call::{Call, MALFORMED};
 use super::error::{Error, Result};
 use crate::domain::password::PasswordPolicy;
 use crate::domain::states::LinkState;
@@ -50,7 +50,7 @@ pub async fn live_link(
         call.note(|facts| facts.cause = cause);
         Err(Error::ResetTokenInvalid)
     };
-    let Some(token) = token else { return refuse("malformed") };
+    let Some(token) = token else { return refuse(MALFORMED) };
     let Some(link) = resets::link(transaction, &token.digest()).await? else { return refuse("unknown") };
     let Some(person) = users::by_id(transaction, link.user_id).await? else { return refuse("unknown") };
     call.note_person(&person);
