@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lettre::transport::smtp::extension::ClientId;
 use mailer::outcome::{Attempt, Outcome, Phase};
+use mailer::transport::gate::State;
 use mailer::transport::{Expiry, Mail, MailTransport, RelayConfig, SmtpTransport, Tls, tls_config};
 use runtime::{FixedClock, SystemRandom};
 use rustls::pki_types::ServerName;
@@ -281,8 +282,8 @@ async fn a_relay_that_comes_back_is_noticed_without_a_mail() {
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     transport.watch(&tasks, &stop);
     let mut state = transport.relays()[0].gate().subscribe();
-    let open = mailer::transport::gate::State::Open;
-    state.wait_for(|state| *state != open).await.unwrap();
+    let open = State::Open;
+    state.wait_for(|state| matches!(state, State::Closed { .. })).await.unwrap();
 
     let sink = Sink::on(TcpListener::bind(address).await.unwrap(), Encryption::None);
     let back = tokio::time::timeout(Duration::from_secs(20), state.wait_for(|s| *s == open));

@@ -1,6 +1,7 @@
 //! The two forms of a letter.
 
 use askama::Template;
+use zeroize::Zeroizing;
 
 use super::RenderError;
 use super::letter::{Block, Letter};
@@ -24,16 +25,16 @@ struct Text<'a> {
 ///
 /// # Errors
 /// When the template fails, which it has no reason to.
-pub fn html(letter: &Letter) -> Result<String, RenderError> {
-    Html { letter }.render().map_err(|_| RenderError::Template)
+pub fn html(letter: &Letter) -> Result<Zeroizing<String>, RenderError> {
+    Html { letter }.render().map(Zeroizing::new).map_err(|_| RenderError::Template)
 }
 
 /// The text part.
 ///
 /// # Errors
 /// When the template fails, which it has no reason to.
-pub fn text(letter: &Letter) -> Result<String, RenderError> {
-    Text { letter }.render().map_err(|_| RenderError::Template)
+pub fn text(letter: &Letter) -> Result<Zeroizing<String>, RenderError> {
+    Text { letter }.render().map(Zeroizing::new).map_err(|_| RenderError::Template)
 }
 
 impl Text<'_> {

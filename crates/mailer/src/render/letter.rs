@@ -3,6 +3,7 @@
 
 use proto::identity::events::v1::{Brand, NoticeMail, ResetMail, notice_mail, reset_mail};
 use time::OffsetDateTime;
+use zeroize::Zeroize;
 
 use super::names::{name, tidy, username};
 use super::texts::{Texts, texts};
@@ -45,6 +46,15 @@ pub enum Block {
         /// Where it leads.
         url: String,
     },
+}
+
+impl Drop for Block {
+    /// Live links do not stay in freed memory.
+    fn drop(&mut self) {
+        if let Self::Link { url, .. } = self {
+            url.zeroize();
+        }
+    }
 }
 
 /// A link that still lives.

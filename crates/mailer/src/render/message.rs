@@ -81,14 +81,14 @@ pub(super) fn message(parts: &Parts<'_>, head: &Letterhead) -> Result<Rendered, 
         builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
     }
 
-    let part = |kind: ContentType, body: String| SinglePart::builder().header(kind).body(body);
+    let part = |kind: ContentType, body: &str| SinglePart::builder().header(kind).body(body.to_owned());
     let message = builder
         .multipart(
             MultiPart::builder()
                 .kind(lettre::message::MultiPartKind::Alternative)
                 .boundary(format!("sandi-{}", parts.event_id.simple()))
-                .singlepart(part(ContentType::TEXT_PLAIN, form::text(parts.letter)?))
-                .singlepart(part(ContentType::TEXT_HTML, form::html(parts.letter)?)),
+                .singlepart(part(ContentType::TEXT_PLAIN, &form::text(parts.letter)?))
+                .singlepart(part(ContentType::TEXT_HTML, &form::html(parts.letter)?)),
         )
         .map_err(|_| RenderError::Template)?;
     Ok(Rendered { sender, recipient, bytes: Zeroizing::new(message.formatted()) })

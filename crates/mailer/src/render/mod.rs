@@ -18,6 +18,9 @@ pub use self::message::{Letterhead, Rendered};
 /// Why an opened event cannot be made into a mail. It is parked with this as the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
+    /// The private part is not the message of its routing key.
+    #[error("the private part is not understood")]
+    NotUnderstood,
     /// A kind that this version does not know.
     #[error("the kind of mail is not known")]
     KindUnknown,
@@ -42,6 +45,23 @@ pub enum RenderError {
     /// The template did not render.
     #[error("the template failed")]
     Template,
+}
+
+impl RenderError {
+    /// A stable name for logs, metrics and the `parked` command.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NotUnderstood => "not_understood",
+            Self::KindUnknown => "kind_unknown",
+            Self::RecipientMalformed => "recipient_malformed",
+            Self::SenderMalformed => "sender_malformed",
+            Self::NoLink => "no_link",
+            Self::LinkMalformed => "link_malformed",
+            Self::TimeMissing => "time_missing",
+            Self::Over => "expired",
+            Self::Template => "template",
+        }
+    }
 }
 
 /// Makes the mail of a reset, an admin's reset or an invitation.

@@ -26,7 +26,9 @@ pub struct Fault {
 /// The state of a relay, as health shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It works, or has not been tried.
+    /// It has not been tried.
+    New,
+    /// It works.
     Open,
     /// It failed; the next try is due at a moment.
     Closed {
@@ -59,9 +61,9 @@ pub struct Pass<'a> {
 }
 
 impl Gate {
-    /// An open gate.
+    /// A gate that lets everybody through.
     pub fn new(random: Arc<dyn Random>) -> Self {
-        Self { state: watch::Sender::new(State::Open), random }
+        Self { state: watch::Sender::new(State::New), random }
     }
 
     /// Tells of every change.
@@ -76,7 +78,7 @@ impl Gate {
     pub fn enter(&self) -> Result<Pass<'_>, Fault> {
         let mut entered = Ok(Pass { gate: self, probe: false });
         self.state.send_if_modified(|state| match state {
-            State::Open => false,
+            State::New | State::Open => false,
             State::Closed { failures, due, fault } if *due <= Instant::now() => {
                 *state = State::Probing { failures: *failures, fault: fault.clone() };
                 entered = Ok(Pass { gate: self, probe: true });
@@ -96,7 +98,7 @@ impl Gate {
         loop {
             let state = changes.borrow_and_update().clone();
             match state {
-                State::Open => return,
+                State::New | State::Open => return,
                 State::Closed { due, .. } => {
                     tokio::select! {
                         () = tokio::time::sleep_until(due) => return,
@@ -114,7 +116,7 @@ impl Gate {
     fn close(&self, fault: Fault) {
         self.state.send_modify(|state| {
             let failures = match state {
-                State::Open => 0,
+                State::New | State::Open => 0,
                 // Under way when the gate closed: together they count as one failure.
                 State::Closed { failures, .. } => *failures,
                 State::Probing { failures, .. } => *failures + 1,

@@ -1,0 +1,127 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use runtime::{Failure, Sources};
+
+use crate::serve::{VERSION, serve, telemetry_failure};
+use crate::settings::Settings;
+
+mod parked;
+mod preview;
+
+const AFTER_HELP: &str = "\
+Settings come from --config, then the environment (SANDI_MAILER__SECTION__KEY), then --set.
+Secrets are paths to files. deploy/mailer.toml shows every setting.
+
+Exit codes: 0 done, or drained after SIGTERM; 1 failed; 2 wrong usage; 78 wrong settings.
+
+Examples:
+  mailer serve --config /etc/sandi/mailer.toml --set smtp.relays.0.connections=8
+  mailer check-config --config /etc/sandi/mailer.toml
+  mailer preview --kind reset --locale id --format html > reset.html
+  mailer parked list --config /etc/sandi/mailer.toml";
+
+/// The mailer of Sandi: it opens sealed mail events, renders them and hands them to a mail server.
+#[derive(Parser)]
+#[command(name = "mailer", version, about, after_long_help = AFTER_HELP, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+/// Where settings come from.
+#[derive(Args)]
+struct SettingsArguments {
+    /// Settings file (TOML).
+    #[arg(long, global = true, value_name = "FILE", env = "SANDI_MAILER_CONFIG")]
+    config: Option<PathBuf>,
+    /// One setting, over file and environment; may be repeated.
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the mailer: take mails from the broker until SIGTERM.
+    Serve,
+    /// Read the settings and everything they point to, say what is wrong, and start nothing.
+    CheckConfig,
+    /// Write a mail of made-up people to standard output. Needs no settings.
+    Preview(preview::Preview),
+    /// Look at the messages that were put aside, and say why.
+    #[command(subcommand)]
+    Parked(parked::Parked),
+    /// Print the version.
+    Version {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, with its exit code.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    runtime::install_crypto();
+    match &cli.command {
+        Command::Version { json } => return print(&version(*json)),
+        Command::Preview(preview) => return print(&preview.render()?),
+        _ => {}
+    }
+    let sources = cli.settings.sources();
+    let settings: Settings = runtime::config::load(&sources)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve => serve(settings, &origin(&sources)).await,
+            Command::CheckConfig => check_config(&settings).await,
+            Command::Parked(command) => print(&parked::run(&command, &settings).await?),
+            Command::Preview(_) | Command::Version { .. } => Ok(()),
+        }
+    })
+}
+
+impl SettingsArguments {
+    fn sources(&self) -> Sources {
+        Sources { env_prefix: "SANDI_MAILER", file: self.config.clone(), set: self.set.clone() }
+    }
+}
+
+/// Everything that `serve` looks at before it starts.
+async fn check_config(settings: &Settings) -> Result<(), Failure> {
+    settings.check()?;
+    let telemetry =
+        runtime::telemetry::init("mailer", VERSION, &settings.log, &settings.telemetry).map_err(telemetry_failure)?;
+    drop(telemetry);
+    print("the settings are right\n")
+}
+
+fn origin(sources: &Sources) -> String {
+    let mut origin = match &sources.file {
+        Some(path) => path.display().to_string(),
+        None => "no file".to_owned(),
+    };
+    if !sources.set.is_empty() {
+        origin.push_str(", --set");
+    }
+    origin
+}
+
+fn version(json: bool) -> String {
+    if json { format!("{{\"service\":\"mailer\",\"version\":\"{VERSION}\"}}\n") } else { format!("mailer {VERSION}\n") }
+}
+
+/// Writes to standard output; a reader that has gone away is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::{ErrorKind, Write};
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

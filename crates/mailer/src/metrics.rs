@@ -1,0 +1,86 @@
+//! What the mailer counts.
+
+use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
+use opentelemetry::{KeyValue, global};
+
+use crate::outcome::{Attempt, Outcome};
+
+/// The instruments.
+pub struct Metrics {
+    attempts: Counter<u64>,
+    duration: Histogram<f64>,
+    delay: Histogram<f64>,
+    parked: Counter<u64>,
+    repeated: Counter<u64>,
+    held: UpDownCounter<i64>,
+}
+
+/// A mail is held for as long as this lives.
+pub struct Holding<'a>(&'a UpDownCounter<i64>);
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let meter = global::meter("sandi");
+        let metrics = Self {
+            attempts: meter
+                .u64_counter("sandi.mailer.attempts")
+                .with_description("Delivery attempts that are over, by outcome and kind of mail.")
+                .build(),
+            duration: meter
+                .f64_histogram("sandi.mailer.attempt.duration")
+                .with_unit("s")
+                .with_description("How long an attempt took, waiting for the relay included.")
+                .build(),
+            delay: meter
+                .f64_histogram("sandi.mailer.delay")
+                .with_unit("s")
+                .with_description("From the making of an event to the mail server's yes.")
+                .build(),
+            parked: meter.u64_counter("sandi.mailer.parked").with_description("Messages put aside, by reason.").build(),
+            repeated: meter
+                .u64_counter("sandi.mailer.repeated")
+                .with_description("Messages that came again and were answered from memory.")
+                .build(),
+            held: meter
+                .i64_up_down_counter("sandi.mailer.held")
+                .with_description("Mails that wait for a mail server by our own fault.")
+                .build(),
+        };
+        metrics.held.add(0, &[]);
+        metrics
+    }
+}
+
+impl Metrics {
+    /// An attempt is over. `delay` in seconds since the event was made.
+    pub fn attempt(&self, attempt: &Attempt, kind: &'static str, delay: f64) {
+        let outcome = KeyValue::new("outcome", attempt.outcome.name());
+        self.attempts.add(1, &[outcome.clone(), KeyValue::new("kind", kind)]);
+        self.duration.record(attempt.duration.as_secs_f64(), &[outcome]);
+        if attempt.outcome == Outcome::Sent {
+            self.delay.record(delay.max(0.0), &[]);
+        }
+    }
+
+    /// A message was put aside.
+    pub fn parked(&self, reason: &'static str) {
+        self.parked.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    /// A message came again.
+    pub fn repeated(&self) {
+        self.repeated.add(1, &[]);
+    }
+
+    /// A mail begins to wait.
+    pub fn hold(&self) -> Holding<'_> {
+        self.held.add(1, &[]);
+        Holding(&self.held)
+    }
+}
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        self.0.add(-1, &[]);
+    }
+}

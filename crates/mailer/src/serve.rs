@@ -1,0 +1,193 @@
+//! The running program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use messaging::topology::{MAIL_STATUS, MAILER_EVENTS, MAILER_REQUESTS};
+use messaging::{Message, Publisher, TraceHeaders, consume};
+use opentelemetry::{KeyValue, global};
+use prost::Message as _;
+use proto::mailer::events::v1::MailStatus;
+use runtime::telemetry::{self, Telemetry};
+use runtime::{
+    Admin, Checks, Clock, Failure, Random, SystemClock, SystemRandom, TraceContext, admin, shutdown, uuid_v7,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::deliver::Deliverer;
+use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::settings::{Checked, Settings};
+use crate::transport::SmtpTransport;
+use crate::transport::gate::State;
+
+/// The program's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How long mails that are under way may take after SIGTERM. With the farewells below it stays
+/// under ten seconds.
+const DRAIN: Duration = Duration::from_secs(7);
+/// How long telemetry may take to go out.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the settings are wrong or the admin port cannot be had. The absence of the broker or of a
+/// relay is no error: it is waited for.
+pub async fn serve(settings: Settings, source: &str) -> Result<(), Failure> {
+    let checked = settings.check()?;
+    let telemetry =
+        telemetry::init("mailer", VERSION, &settings.log, &settings.telemetry).map_err(telemetry_failure)?;
+    let listener = TcpListener::bind(settings.admin.listen)
+        .await
+        .with_context(|| format!("admin.listen: cannot listen on {}", settings.admin.listen))?;
+    let relays: Vec<String> = checked.relays.iter().map(|relay| format!("{}:{}", relay.host, relay.port)).collect();
+    tracing::info!(
+        version = VERSION,
+        config = source,
+        admin = %listener.local_addr()?,
+        relays = relays.join(" "),
+        "mailer starts"
+    );
+    run(checked, listener, &telemetry).await;
+    tracing::info!("mailer ends");
+    telemetry.shutdown(FLUSH).await;
+    Ok(())
+}
+
+/// A wrong level or endpoint is a mistake in the settings.
+pub fn telemetry_failure(error: telemetry::TelemetryError) -> Failure {
+    match error {
+        telemetry::TelemetryError::Config(error) => error.into(),
+        other => Failure::Failed(other.into()),
+    }
+}
+
+async fn run(checked: Checked, listener: TcpListener, telemetry: &Telemetry) {
+    let stop = shutdown::on_signal();
+    // The admin port stays up while the rest ends, and shows it.
+    let (probes, ended) = (TaskTracker::new(), CancellationToken::new());
+    let checks = Checks::default();
+    checks.set("broker", Err("connecting".to_owned()));
+    checks.set("relay", Err("connecting".to_owned()));
+    probes.spawn(admin::serve(
+        listener,
+        Admin { service: "mailer", version: VERSION, metrics: telemetry.metrics(), checks: checks.clone() },
+        ended.clone(),
+    ));
+
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let transport = Arc::new(SmtpTransport::new(checked.relays, random.clone()));
+    let tasks = TaskTracker::new();
+    transport.watch(&tasks, &stop);
+    tasks.spawn(stop.clone().run_until_cancelled_owned(show_relays(transport.clone(), checks.clone())));
+    let publisher = Publisher::new(checked.broker.clone());
+    let prefetch = u16::try_from(2 * transport.connections()).unwrap_or(u16::MAX);
+    let deliverer = Arc::new(Deliverer {
+        keys: checked.keys,
+        transport: transport.clone(),
+        report: reporter(publisher, clock.clone(), random.clone()),
+        letterhead: checked.letterhead,
+        clock,
+        random,
+        stop: stop.clone(),
+        memory: Memory::default(),
+        metrics: Metrics::default(),
+    });
+
+    let consuming = global::meter("sandi")
+        .u64_gauge("sandi.mailer.consuming")
+        .with_description("1 while messages can come from the broker.")
+        .build();
+    let state = move |result: Result<(), String>| {
+        consuming.record(u64::from(result.is_ok()), &[]);
+        checks.set("broker", result);
+    };
+    let consumed = consume(checked.broker, MAILER_REQUESTS, prefetch, stop.clone(), state, move |delivery| {
+        deliverer.clone().handle(delivery)
+    });
+    if drained(consumed, &stop).await.is_none() {
+        tracing::warn!("mails were under way; they are delivered again to whoever comes next");
+    }
+    transport.close().await;
+    tasks.close();
+    tasks.wait().await;
+    ended.cancel();
+    probes.close();
+    probes.wait().await;
+}
+
+/// Waits for `work`, from the stop on for so long and no longer.
+async fn drained<T>(work: impl Future<Output = T>, stop: &CancellationToken) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = async {
+            stop.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        } => None,
+    }
+}
+
+/// Publishes statuses.
+fn reporter(
+    publisher: Publisher,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> impl Fn(MailStatus) -> futures::future::BoxFuture<'static, Result<(), messaging::PublishError>> {
+    move |status| {
+        let trace = TraceContext::current();
+        let message = Message {
+            exchange: MAILER_EVENTS,
+            routing_key: MAIL_STATUS,
+            message_id: uuid_v7(&*clock, &*random),
+            body: status.encode_to_vec(),
+            timestamp: clock.now(),
+            trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate },
+        };
+        let publisher = publisher.clone();
+        Box::pin(async move { publisher.publish(message).await })
+    }
+}
+
+/// Keeps health, log and metrics up to date with the relays: ready while one of them works.
+async fn show_relays(transport: Arc<SmtpTransport>, checks: Checks) {
+    let up = global::meter("sandi")
+        .u64_gauge("sandi.mailer.relay.up")
+        .with_description("1 while the relay takes mails.")
+        .build();
+    let mut states: Vec<_> = transport.relays().iter().map(|relay| relay.gate().subscribe()).collect();
+    let mut last: Vec<Option<String>> = vec![Some("connecting".to_owned()); states.len()];
+    loop {
+        let changed = states.iter_mut().map(|state| Box::pin(state.changed()));
+        let _ = futures::future::select_all(changed).await;
+        for ((relay, state), last) in transport.relays().iter().zip(&mut states).zip(&mut last) {
+            let fault = match &*state.borrow_and_update() {
+                State::New => continue,
+                State::Open => None,
+                State::Closed { fault, .. } | State::Probing { fault, .. } => Some(fault.cause.clone()),
+            };
+            up.record(u64::from(fault.is_none()), &[KeyValue::new("relay", relay.name().to_owned())]);
+            if fault == *last {
+                continue;
+            }
+            match &fault {
+                None => tracing::info!(relay = relay.name(), "relay works"),
+                Some(cause) => tracing::warn!(relay = relay.name(), cause, "relay fails"),
+            }
+            *last = fault;
+        }
+        let faults: Vec<String> = transport
+            .relays()
+            .iter()
+            .zip(&last)
+            .filter_map(|(relay, fault)| Some(format!("{}: {}", relay.name(), fault.as_ref()?)))
+            .collect();
+        let works = faults.len() < last.len();
+        checks.set("relay", if works { Ok(()) } else { Err(faults.join("; ")) });
+    }
+}

@@ -1,0 +1,260 @@
+//! What has to be right before anything starts. Every mistake is named, not only the first.
+
+use std::sync::Arc;
+
+use lettre::Address;
+use lettre::transport::smtp::extension::ClientId;
+use messaging::{Broker, Keys, Role};
+use runtime::config::{read_secret, url_from};
+use runtime::{ConfigError, Failure};
+use rustls::pki_types::ServerName;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{MailSettings, RelaySettings, Settings, TlsSetting};
+use crate::render::Letterhead;
+use crate::transport::{RelayConfig, Tls, tls_config};
+
+/// An address of ours carries "+" and an event id in a local part of at most 64 characters
+/// (RFC 5321, 4.5.3.1.1).
+const BOUNCE_USER_LIMIT: usize = 64 - 37;
+const CONNECTIONS_LIMIT: usize = 256;
+
+/// Settings that are known to be right, with what they point to.
+pub struct Checked {
+    /// Where the broker is.
+    pub broker: Broker,
+    /// The keys of the seal.
+    pub keys: Keys,
+    /// The mail servers.
+    pub relays: Vec<RelayConfig>,
+    /// How mails are signed.
+    pub letterhead: Letterhead,
+}
+
+/// Mistakes found so far.
+#[derive(Default)]
+struct Mistakes(Vec<String>);
+
+impl Mistakes {
+    fn add(&mut self, setting: &str, reason: impl ToString) {
+        self.0.push(ConfigError::invalid(setting, reason.to_string()).to_string());
+    }
+
+    /// The value, or nothing and a mistake more.
+    fn take<T, E: ToString>(&mut self, setting: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(setting, error)).ok()
+    }
+}
+
+impl Settings {
+    /// Checks everything, and reads what the settings point to.
+    ///
+    /// # Errors
+    /// All mistakes, each with the setting's name, in one line.
+    pub fn check(&self) -> Result<Checked, Failure> {
+        let mut mistakes = Mistakes::default();
+        let broker = broker(self, &mut mistakes);
+        let keys = keys(self, &mut mistakes);
+        let letterhead = letterhead(&self.mail, &mut mistakes);
+        let hello = hello(letterhead.as_ref());
+        let relays = relays(self, &hello, &mut mistakes);
+        match (broker, keys, letterhead) {
+            (Some(broker), Some(keys), Some(letterhead)) if mistakes.0.is_empty() => {
+                Ok(Checked { broker, keys, relays, letterhead })
+            }
+            _ => Err(Failure::Config(mistakes.0.join("; "))),
+        }
+    }
+
+    /// Only the keys, for commands that need nothing else.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn check_parked(&self) -> Result<(Broker, Keys), Failure> {
+        let mut mistakes = Mistakes::default();
+        let (broker, keys) = (broker(self, &mut mistakes), keys(self, &mut mistakes));
+        match (broker, keys) {
+            (Some(broker), Some(keys)) if mistakes.0.is_empty() => Ok((broker, keys)),
+            _ => Err(Failure::Config(mistakes.0.join("; "))),
+        }
+    }
+}
+
+fn broker(settings: &Settings, mistakes: &mut Mistakes) -> Option<Broker> {
+    let amqp = &settings.amqp;
+    let url = url_from(amqp.url_file.as_deref(), amqp.url.as_ref(), "amqp.url")
+        .map_err(|error| mistakes.0.push(error.to_string()))
+        .ok()?;
+    if !settings.development && is_built_in_login(&url) {
+        mistakes.add("amqp.url", "the broker's built-in login (guest) is for development mode only");
+    }
+    mistakes.take("amqp.url", Broker::new(url, "sandi-mailer"))
+}
+
+/// Whether the URL has no login, or the one that every RabbitMQ comes with.
+fn is_built_in_login(url: &SecretString) -> bool {
+    let authority = url.expose_secret().split_once("://").map_or("", |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    authority.rsplit_once('@').is_none_or(|(login, _)| login == "guest:guest")
+}
+
+fn keys(settings: &Settings, mistakes: &mut Mistakes) -> Option<Keys> {
+    let directory = &settings.keys.directory;
+    if directory.as_os_str().is_empty() {
+        mistakes.add("keys.directory", "not set; set it to the directory of the seal's keys");
+        return None;
+    }
+    let keys = Keys::load(directory, Role::Mailer).map_err(|error| {
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
+        format!("{error}{}", source.unwrap_or_default())
+    });
+    mistakes.take("keys.directory", keys)
+}
+
+fn letterhead(mail: &MailSettings, mistakes: &mut Mistakes) -> Option<Letterhead> {
+    let from = address("mail.from", &mail.from, mistakes);
+    let bounce_address = address("mail.bounce_address", &mail.bounce_address, mistakes);
+    if bounce_address.as_ref().is_some_and(|address| address.user().len() > BOUNCE_USER_LIMIT) {
+        let reason =
+            format!("the part before the @ must leave room for an event id: {BOUNCE_USER_LIMIT} characters at most");
+        mistakes.add("mail.bounce_address", reason);
+    }
+    let reply_to = mail.reply_to.as_deref().map(|text| address("mail.reply_to", text, mistakes));
+    let message_id_domain = match (&mail.message_id_domain, &from) {
+        (Some(domain), _) => Some(domain.clone()),
+        (None, Some(from)) => Some(from.domain().to_owned()),
+        (None, None) => None,
+    };
+    if message_id_domain.as_deref().is_some_and(|domain| !is_domain(domain)) {
+        mistakes.add("mail.message_id_domain", "not a domain name in ASCII");
+    }
+    Some(Letterhead {
+        from: from?,
+        reply_to: match reply_to {
+            Some(given) => Some(given?),
+            None => None,
+        },
+        message_id_domain: message_id_domain?,
+        bounce_address: bounce_address?,
+    })
+}
+
+/// An address of our own: in ASCII, so that every server takes it.
+fn address(setting: &str, text: &str, mistakes: &mut Mistakes) -> Option<Address> {
+    if text.is_empty() {
+        mistakes.add(setting, "not set; set it to a mail address");
+        return None;
+    }
+    let address = text.parse::<Address>().ok().filter(|_| text.is_ascii());
+    mistakes.take(setting, address.ok_or("not a mail address in ASCII"))
+}
+
+fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+/// What we call ourselves (RFC 5321, 4.1.4): the machine's name if it is a full one, else the
+/// domain of our mails; inside a container the machine's name means nothing to anybody.
+fn hello(letterhead: Option<&Letterhead>) -> ClientId {
+    match ClientId::default() {
+        ClientId::Domain(name) if name.contains('.') && is_domain(&name) => ClientId::Domain(name),
+        other => letterhead.map_or(other, |head| ClientId::Domain(head.message_id_domain.clone())),
+    }
+}
+
+fn relays(settings: &Settings, hello: &ClientId, mistakes: &mut Mistakes) -> Vec<RelayConfig> {
+    let relays = &settings.smtp.relays;
+    if relays.is_empty() {
+        mistakes.add("smtp.relays", "not set; at least one relay is needed");
+    }
+    relays
+        .iter()
+        .enumerate()
+        .filter_map(|(index, relay)| {
+            relay_of(&format!("smtp.relays.{index}"), relay, settings.development, hello, mistakes)
+        })
+        .collect()
+}
+
+fn relay_of(
+    name: &str,
+    relay: &RelaySettings,
+    development: bool,
+    hello: &ClientId,
+    mistakes: &mut Mistakes,
+) -> Option<RelayConfig> {
+    let of = |key: &str| format!("{name}.{key}");
+    let host = relay.host.clone();
+    if host.is_empty() {
+        mistakes.add(&of("host"), "not set; set it to the mail server's name");
+    }
+    if relay.port() == 0 {
+        mistakes.add(&of("port"), "must be between 1 and 65535");
+    }
+    if !(1..=CONNECTIONS_LIMIT).contains(&relay.connections) {
+        mistakes.add(&of("connections"), format!("must be between 1 and {CONNECTIONS_LIMIT}"));
+    }
+    if relay.tls == TlsSetting::None && !development {
+        mistakes.add(&of("tls"), "none is for development mode only; use starttls or implicit");
+    }
+    if relay.tls == TlsSetting::None && relay.ca_file.is_some() {
+        mistakes.add(&of("ca_file"), "without TLS nobody looks at certificates");
+    }
+    let login = login(&of, relay, mistakes);
+    let tls = match relay.tls {
+        TlsSetting::None => Some(Tls::None),
+        TlsSetting::Starttls => tls(&of, relay, mistakes).map(|(config, name)| Tls::StartTls(config, name)),
+        TlsSetting::Implicit => tls(&of, relay, mistakes).map(|(config, name)| Tls::Implicit(config, name)),
+    };
+    Some(RelayConfig {
+        host,
+        port: relay.port(),
+        tls: tls?,
+        login,
+        connections: relay.connections,
+        hello: hello.clone(),
+    })
+}
+
+fn login(
+    of: &impl Fn(&str) -> String,
+    relay: &RelaySettings,
+    mistakes: &mut Mistakes,
+) -> Option<(String, SecretString)> {
+    let (username, file) = match (&relay.username, &relay.password_file) {
+        (None, None) => return None,
+        (Some(_), None) => {
+            mistakes.add(&of("password_file"), "not set, though there is a username");
+            return None;
+        }
+        (None, Some(_)) => {
+            mistakes.add(&of("username"), "not set, though there is a password_file");
+            return None;
+        }
+        (Some(username), Some(file)) => (username, file),
+    };
+    if relay.tls == TlsSetting::None {
+        mistakes.add(&of("tls"), "a login is sent with TLS only; use starttls or implicit");
+    }
+    let password = mistakes.take(&of("password_file"), read_secret(file))?;
+    Some((username.clone(), password))
+}
+
+fn tls(
+    of: &impl Fn(&str) -> String,
+    relay: &RelaySettings,
+    mistakes: &mut Mistakes,
+) -> Option<(Arc<rustls::ClientConfig>, ServerName<'static>)> {
+    let config = mistakes.take(&of("ca_file"), tls_config(relay.ca_file.as_deref()));
+    if relay.host.is_empty() {
+        return None;
+    }
+    let name = ServerName::try_from(relay.host.clone()).map_err(|_| "not a host name");
+    Some((Arc::new(config?), mistakes.take(&of("host"), name)?))
+}
+
+#[cfg(test)]
+mod tests;
