@@ -7,8 +7,8 @@ user=${1:-$SANDI_DEMO_USER}
 
 # Reflection tells buf the messages; without it, add: --schema proto
 call() { # token, method, request
-  "$buf" curl --protocol grpc --http2-prior-knowledge \
-    -H "authorization: Bearer $1" -H "grpc-timeout: 5S" -d "$3" \
+  "$buf" curl --timeout 5s --protocol grpc --http2-prior-knowledge \
+    -H "authorization: Bearer $1" -d "$3" \
     "$SANDI_GRPC_ADDR/sandi.identity.v1.$2"
 }
 

@@ -30,9 +30,13 @@ def load_contract():
     if protoc.main(arguments + files) != 0:
         sys.exit("the contract does not compile")
     sys.path.insert(0, out)
-    from sandi.identity.v1 import services_pb2, services_pb2_grpc, types_pb2
+    from sandi.identity.v1 import identity_service_pb2_grpc as identity_grpc
+    from sandi.identity.v1 import identity_service_pb2 as identity
+    from sandi.identity.v1 import support_service_pb2_grpc as support_grpc
+    from sandi.identity.v1 import support_service_pb2 as support
+    from sandi.identity.v1 import types_pb2 as types
 
-    return services_pb2, services_pb2_grpc, types_pb2
+    return identity, identity_grpc, support, support_grpc, types
 
 
 def explain(error):
@@ -53,22 +57,22 @@ def explain(error):
 
 
 def main():
-    messages, services, types = load_contract()
+    identity, identity_grpc, support, support_grpc, types = load_contract()
     address = os.environ["SANDI_GRPC_ADDR"].removeprefix("http://")
     username = sys.argv[1] if len(sys.argv) > 1 else os.environ["SANDI_DEMO_USER"]
-    gateway = [("authorization", f"Bearer {os.environ['SANDI_TOKEN_GATEWAY']}")]
-    support = [("authorization", f"Bearer {os.environ['SANDI_TOKEN_SUPPORT']}")]
+    gateway_token = [("authorization", f"Bearer {os.environ['SANDI_TOKEN_GATEWAY']}")]
+    support_token = [("authorization", f"Bearer {os.environ['SANDI_TOKEN_SUPPORT']}")]
 
     with grpc.insecure_channel(address) as channel:
-        identity = services.IdentityServiceStub(channel)
-        desk = services.SupportServiceStub(channel)
+        passwords = identity_grpc.IdentityServiceStub(channel)
+        desk = support_grpc.SupportServiceStub(channel)
 
-        asked = identity.RequestReset(
-            messages.RequestResetRequest(
+        asked = passwords.RequestReset(
+            identity.RequestResetRequest(
                 username=username, requester=types.Requester(ip="203.0.113.7", locale="id")
             ),
             timeout=DEADLINE,
-            metadata=gateway,
+            metadata=gateway_token,
         )
         print(f"asked: request {asked.request_id}")
 
@@ -76,7 +80,7 @@ def main():
         for _ in range(50):
             try:
                 found = desk.GetReset(
-                    messages.GetResetRequest(request_id=asked.request_id), timeout=DEADLINE, metadata=support
+                    support.GetResetRequest(request_id=asked.request_id), timeout=DEADLINE, metadata=support_token
                 )
                 state = found.resets[0].delivery_state
             except grpc.RpcError as error:
@@ -89,10 +93,10 @@ def main():
         print(f"mail: {types.DeliveryState.Name(state)}")
 
         try:
-            identity.VerifyPassword(
-                messages.VerifyPasswordRequest(username=username, password="not the password of anybody"),
+            passwords.VerifyPassword(
+                identity.VerifyPasswordRequest(username=username, password="not the password of anybody"),
                 timeout=DEADLINE,
-                metadata=gateway,
+                metadata=gateway_token,
             )
         except grpc.RpcError as error:
             print("a wrong password is answered with:")

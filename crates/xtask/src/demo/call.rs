@@ -137,7 +137,7 @@ impl Answer {
         // In JSON's own way, so that the shell's quotes stay whole.
         let request = self.request.to_string().replace('\'', r"\u0027");
         println!(
-            "\n$ buf curl --protocol grpc --http2-prior-knowledge \\\n    \
+            "\n$ buf curl --timeout 5s --protocol grpc --http2-prior-knowledge \\\n    \
              -H \"authorization: Bearer ${}\" \\\n    -d '{request}' \\\n    \"$SANDI_GRPC_ADDR/{}\"",
             self.caller.variable(),
             self.method

@@ -214,12 +214,20 @@ impl Demo {
         let reason = text(&reset["notSentReason"]).trim_start_matches("NOT_SENT_REASON_");
         let last = reset["attempts"].as_array().and_then(|all| all.last()).cloned().unwrap_or_default();
         let smtp = last["smtpCode"].as_u64().map(|code| format!(", SMTP {code} {}", text(&last["enhancedCode"])));
-        let what = format!("{state} {reason}{}", smtp.unwrap_or_default());
-        let what = if state.is_empty() { "PENDING" } else { what.trim_end() };
-        self.say(
-            format!("Tidak ada email dalam {} detik: {what}.", BOUND.as_secs()),
-            format!("No mail within {} s: {what}.", BOUND.as_secs()),
-        );
+        let what = match state {
+            "" => "PENDING".to_owned(),
+            _ => format!("{state} {reason}{}", smtp.unwrap_or_default()).replace(" ,", ","),
+        };
+        let what = what.trim_end();
+        if is_final(reset) {
+            self.say(format!("Tidak ada email: {what}."), format!("No mail: {what}."));
+        } else {
+            let bound = BOUND.as_secs();
+            self.say(
+                format!("Belum ada email setelah {bound} detik: {what}."),
+                format!("No mail yet after {bound} s: {what}."),
+            );
+        }
         if state != "NOT_SENT" {
             self.say("Log kedua program ada di target/up/log.", "The logs of both programs are in target/up/log.");
         }
