@@ -161,6 +161,8 @@ async fn show_relays(transport: Arc<SmtpTransport>, checks: Checks) {
         .with_description("1 while the relay takes mails.")
         .build();
     let mut states: Vec<_> = transport.relays().iter().map(|relay| relay.gate().subscribe()).collect();
+    // A relay may have been reached before we began to look.
+    states.iter_mut().for_each(|state| state.mark_changed());
     let mut last: Vec<Option<String>> = vec![Some("connecting".to_owned()); states.len()];
     loop {
         let changed = states.iter_mut().map(|state| Box::pin(state.changed()));
