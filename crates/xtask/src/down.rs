@@ -15,7 +15,10 @@ const RABBITMQ: Duration = Duration::from_secs(2);
 #[expect(clippy::print_stdout, reason = "a person reads it")]
 pub fn down(directory: &Path) -> Result<ExitCode> {
     // The servers that `test --keep-servers` left, too.
-    let stopped = stop(directory)? + stop(&place::test())?;
+    let mut stopped = stop(directory)?;
+    if directory == place::up() {
+        stopped += stop(&place::test())?;
+    }
     let language = Language::of_environment();
     println!(
         "{}",
