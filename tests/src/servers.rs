@@ -2,7 +2,10 @@
 
 use std::{env, path::Path, sync::LazyLock};
 
-use testbed::shared::{Shared, VARIABLE};
+use testbed::{
+    process,
+    shared::{Shared, VARIABLE},
+};
 
 /// What whoever started the tests prepared.
 pub(crate) fn shared() -> &'static Shared {
@@ -12,7 +15,10 @@ pub(crate) fn shared() -> &'static Shared {
                 "these tests need servers: run them with `cargo xtask test`, or some of them with `cargo xtask test WORD`"
             );
         };
-        Shared::read(Path::new(&file)).unwrap_or_else(|error| panic!("{VARIABLE}: {error:#}"))
+        let shared = Shared::read(Path::new(&file)).unwrap_or_else(|error| panic!("{VARIABLE}: {error:#}"));
+        // Whoever started the tests ends what they leave behind when they are killed.
+        process::keep_list(shared.directory.join(format!("{}.json", std::process::id())));
+        shared
     });
     &SHARED
 }

@@ -19,6 +19,8 @@ use crate::{http::Http, wait};
 
 /// The signal that asks a program to end.
 pub const TERMINATE: Signal = Signal::TERM;
+/// The signal that ends a program at once.
+pub const KILL: Signal = Signal::KILL;
 
 /// Whether we are root.
 pub fn is_root() -> bool {

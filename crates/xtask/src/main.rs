@@ -7,6 +7,7 @@ mod language;
 mod mailbox;
 mod place;
 mod shell;
+mod signals;
 mod test;
 mod up;
 

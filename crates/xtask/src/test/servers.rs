@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use launch::Line;
 use testbed::{postgres, process, process::Process, shared, shared::Shared};
 
-use crate::{install, place, up::LIST};
+use crate::{install, place, signals, up::LIST};
 
 /// Servers that are starting, or run already.
 pub struct Servers {
@@ -43,6 +43,12 @@ impl Servers {
         if lock.try_lock().is_err() {
             bail!("another `cargo xtask test` runs; wait for it");
         }
+        let ours = directory.clone();
+        signals::watch(move || {
+            process::kill_all();
+            end_programs(&ours);
+            std::process::exit(130);
+        })?;
         let starting = match running(&directory) {
             Some(shared) => Starting::Kept(Box::new(shared)),
             None => {
@@ -93,8 +99,19 @@ fn running(directory: &Path) -> Option<Shared> {
     all.then(|| Shared::read(&directory.join("servers.json")).ok())?
 }
 
+/// Ends the programs that tests started and could not end themselves, because they were killed.
+fn end_programs(directory: &Path) {
+    let lists = fs::read_dir(directory.join("worlds")).into_iter().flatten().flatten().map(|entry| entry.path());
+    for list in lists.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
+        for record in process::read_list(&list) {
+            record.signal(process::KILL);
+        }
+    }
+}
+
 /// Ends what a broken-off run left behind, and removes its data.
 fn wipe(directory: &Path) -> Result<()> {
+    end_programs(directory);
     crate::down::stop(directory)?;
     let data = postgres::reachable_directory(&directory.join("postgres"))?;
     for folder in [data, directory.join("rabbitmq"), directory.join("worlds"), directory.join("log")] {

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use testbed::{process, process::Record, sandi::settings::Override};
 
-use crate::{down, language::Language, place};
+use crate::{down, language::Language, place, signals};
 
 pub use seed::{ADMIN, PASSWORD, USER};
 pub use start::build;
@@ -59,7 +59,7 @@ pub fn up(directory: &Path, options: &Options) -> Result<ExitCode> {
     let directory = &directory.canonicalize()?;
     start::build()?;
     let began = Instant::now();
-    watch_signals()?;
+    signals::watch(on_signal)?;
     let lock = lock(directory)?;
     if down::stop(directory)? > 0 {
         eprintln!(
@@ -119,29 +119,11 @@ fn lock(directory: &Path) -> Result<File> {
     Ok(lock)
 }
 
-/// Ctrl-C, SIGTERM and a closed terminal end everything.
-fn watch_signals() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate, mut hangup) = {
-        let _context = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?)
-    };
-    std::thread::spawn(move || {
-        runtime.block_on(async move {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    _ = hangup.recv() => {}
-                }
-                let first = READY.load(Ordering::SeqCst) && !STOP.swap(true, Ordering::SeqCst);
-                if !first {
-                    process::kill_all();
-                    std::process::exit(130);
-                }
-            }
-        });
-    });
-    Ok(())
+/// A signal before all is ready undoes the start; the first one after that ends it in order, a second one at once.
+fn on_signal() {
+    let first = READY.load(Ordering::SeqCst) && !STOP.swap(true, Ordering::SeqCst);
+    if !first {
+        process::kill_all();
+        std::process::exit(130);
+    }
 }
