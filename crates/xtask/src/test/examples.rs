@@ -63,7 +63,7 @@ struct Demo {
 
 impl Demo {
     fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(place::programs().join("xtask"));
         command.arg("--directory").arg(&self.directory).args(arguments).stdin(Stdio::null());
         Ok(command)
     }

@@ -1,6 +1,6 @@
 //! The start itself, step by step.
 
-use std::{fs, io, iter, path::Path, thread, time::Duration};
+use std::{fs, io, iter, os::unix::fs::PermissionsExt, path::Path, thread, time::Duration};
 
 use anyhow::{Result, anyhow, bail};
 use launch::Line;
@@ -24,7 +24,7 @@ use super::{
     ENVIRONMENT, LIST, Options, PASSWORDS,
     seed::{self, People},
 };
-use crate::{install, place, shell::Environment};
+use crate::{demo, install, place, shell::Environment};
 
 /// Database and virtual host of the demo.
 const NAME: &str = "sandi";
@@ -88,6 +88,9 @@ pub fn start(directory: &Path, options: &Options) -> Result<Started> {
         identities: &identities,
         mailers: &mailers,
     })?;
+    if options.keep {
+        demo::move_links(&environment)?;
+    }
     // From here on they end by `down`, not with us.
     for process in identities.into_iter().chain(mailers).chain([mailbox]) {
         process.detach();
@@ -120,6 +123,8 @@ fn prepare(directory: &Path, keep: bool) -> Result<()> {
     for folder in demo {
         fs::create_dir_all(folder)?;
     }
+    // The mails have live links in them.
+    fs::set_permissions(directory.join("mailbox"), fs::Permissions::from_mode(0o700))?;
     process::keep_list(directory.join(LIST));
     Ok(())
 }
@@ -197,7 +202,7 @@ fn create_homes(postgres: &Postgres, rabbitmq: &RabbitMq) -> Result<()> {
 fn start_mailbox(directory: &Path, ports: &Ports) -> Result<Process> {
     let (smtp, page) = (ports.smtp.address().to_string(), ports.page.address().to_string());
     let folder = directory.join("mailbox").display().to_string();
-    let program = std::env::current_exe()?;
+    let program = place::programs().join("xtask");
     let mut process = Start::new("mailbox", program, directory.join("log/mailbox.log"))
         .args(["mailbox", "--smtp", &smtp, "--page", &page, "--folder", &folder])
         .spawn()?;
