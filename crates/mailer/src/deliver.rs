@@ -218,19 +218,8 @@ where
         span.record("phase", phase);
         span.record("smtp_code", code);
         span.record("enhanced_code", enhanced);
-        tracing::info!(
-            messaging.message.id = %event.header.event_id,
-            attempt = event.attempt,
-            kind = event.kind(),
-            outcome,
-            relay,
-            phase,
-            smtp_code = code,
-            enhanced_code = enhanced,
-            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            cause,
-            "attempt over"
-        );
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(outcome, duration_ms, cause, "attempt over");
         let delay = (self.clock.now() - event.header.event_time).as_seconds_f64();
         self.metrics.attempt(attempt, event.kind(), delay);
     }

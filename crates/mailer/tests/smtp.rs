@@ -318,3 +318,21 @@ async fn no_more_connections_are_opened_than_allowed() {
     assert!(attempts.iter().all(|attempt| attempt.outcome == Outcome::Sent));
     assert!(sink.with(|state| state.connections) <= 2);
 }
+
+#[tokio::test]
+async fn a_relay_whose_connections_hang_does_not_keep_mails_from_another_one() {
+    let (hanging, good) = (Sink::start(Encryption::None).await, Sink::start(Encryption::None).await);
+    hanging.answers("RCPT", SILENCE);
+    let transport = transport(vec![relay(&hanging, Encryption::None), relay(&good, Encryption::None)]);
+    let mails: Vec<Mail> = (0..4).map(|_| mail_to("budi@kopi.example", Duration::from_secs(2))).collect();
+    let first = futures::future::join_all(mails.iter().map(|mail| transport.send(mail)));
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        for _ in 0..4 {
+            let began = Instant::now();
+            assert_eq!(transport.send(&mail()).await.outcome, Outcome::Sent);
+            assert!(began.elapsed() < Duration::from_secs(1));
+        }
+    };
+    tokio::join!(first, later);
+}

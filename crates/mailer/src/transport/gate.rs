@@ -92,6 +92,15 @@ impl Gate {
         entered
     }
 
+    /// The fault that keeps the gate closed now, if it would let nobody through.
+    pub fn fault(&self) -> Option<Fault> {
+        match &*self.state.borrow() {
+            State::Closed { due, fault, .. } if *due > Instant::now() => Some(fault.clone()),
+            State::Probing { fault, .. } => Some(fault.clone()),
+            _ => None,
+        }
+    }
+
     /// Returns when [`Gate::enter`] may let one through.
     pub async fn ready(&self) {
         let mut changes = self.state.subscribe();

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Mail;
 use super::gate::{Fault, Gate, Pass, State};
@@ -124,6 +124,10 @@ impl Relay {
     /// One attempt to hand over a mail.
     pub async fn send(&self, mail: &Mail) -> Attempt {
         let began = Instant::now();
+        // Before waiting for a connection: another relay may have one.
+        if let Some(Fault { phase, cause }) = self.gate.fault() {
+            return self.attempt(Outcome::Held, Err(Failure::silent(phase, cause)), began);
+        }
         let permit = match timeout_at(mail.deadline, self.permits.acquire()).await {
             Ok(Ok(permit)) => permit,
             _ => {
@@ -180,7 +184,7 @@ impl Relay {
         }
     }
 
-    /// Tries the relay without a mail: at once, and while it fails.
+    /// Tries the relay without a mail, at once and while it fails, and closes old connections.
     pub(super) async fn watch(&self) {
         let mut changes = self.gate.subscribe();
         self.probe().await;
@@ -192,7 +196,8 @@ impl Relay {
             match by_mail {
                 // Only a mail can show that mails are taken again.
                 None | Some(true) => {
-                    let _ = changes.changed().await;
+                    let _ = timeout(IDLE, changes.changed()).await;
+                    self.sweep();
                 }
                 Some(false) => {
                     self.gate.ready().await;
@@ -221,6 +226,14 @@ impl Relay {
     pub(super) async fn close(&self) {
         let sessions = std::mem::take(&mut *self.idle());
         futures::future::join_all(sessions.into_iter().map(Session::quit)).await;
+    }
+
+    /// Closes connections that nobody has used for a while.
+    fn sweep(&self) {
+        let old: Vec<Session> = self.idle().extract_if(.., |session| session.since.elapsed() >= IDLE).collect();
+        for session in old {
+            tokio::spawn(session.quit());
+        }
     }
 
     fn take(&self) -> Option<Session> {

@@ -110,7 +110,7 @@ impl Session {
             Tls::StartTls(config, name) => {
                 let mut tcp = tcp;
                 let hello = relay.hello.to_string();
-                within(Phase::Tls, COMMAND, deadline, starttls::begin(&mut tcp, &hello)).await??;
+                within(Phase::Connect, COMMAND, deadline, starttls::begin(&mut tcp, &hello)).await??;
                 (handshake(tcp, config, name, deadline).await?, BANNER)
             }
         };
