@@ -38,7 +38,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
 
 /// The quick way, for whoever works on one thing.
 fn some(options: &Options) -> Result<ExitCode> {
-    let servers = Servers::start(options.keep_servers)?;
+    let servers = Servers::start(servers::lock()?, options.keep_servers)?;
     up::build()?;
     let servers = servers.ready()?;
     let words = options.words.iter().filter(|word| *word != ".");
@@ -52,11 +52,12 @@ fn some(options: &Options) -> Result<ExitCode> {
 }
 
 fn everything(options: &Options) -> Result<ExitCode> {
+    let lock = servers::lock()?;
     let mut steps = Steps::default();
     let mut servers = None;
     // They take some seconds to come up, so they start first and are waited for when needed.
     steps.run("servers", || {
-        servers = Some(Servers::start(options.keep_servers)?);
+        servers = Some(Servers::start(lock, options.keep_servers)?);
         Ok(Outcome::Passed)
     });
     steps.run("format", || cargo_step(&["fmt", "--all", "--check"]));

@@ -14,12 +14,29 @@ use testbed::{postgres, process, process::Process, shared, shared::Shared};
 
 use crate::{install, place, signals, up::LIST};
 
+/// Held while one run uses the servers.
+pub struct Lock(#[expect(dead_code, reason = "closing it unlocks")] File);
+
+/// Takes the lock.
+///
+/// # Errors
+/// When another run has it.
+pub fn lock() -> Result<Lock> {
+    let directory = place::test();
+    fs::create_dir_all(&directory)?;
+    let file = File::create(directory.join("lock"))?;
+    if file.try_lock().is_err() {
+        bail!("another `cargo xtask test` runs; wait for it");
+    }
+    Ok(Lock(file))
+}
+
 /// Servers that are starting, or run already.
 pub struct Servers {
     directory: PathBuf,
     keep: bool,
     starting: Starting,
-    _lock: File,
+    lock: Lock,
 }
 
 enum Starting {
@@ -31,18 +48,13 @@ enum Starting {
 pub struct Ready {
     directory: PathBuf,
     _processes: Option<[Process; 3]>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Servers {
     /// Begins to start them, or takes those that an earlier run kept.
-    pub fn start(keep: bool) -> Result<Self> {
+    pub fn start(lock: Lock, keep: bool) -> Result<Self> {
         let directory = place::test();
-        fs::create_dir_all(&directory)?;
-        let lock = File::create(directory.join("lock"))?;
-        if lock.try_lock().is_err() {
-            bail!("another `cargo xtask test` runs; wait for it");
-        }
         let ours = directory.clone();
         signals::watch(move || {
             process::kill_all();
@@ -59,7 +71,7 @@ impl Servers {
                 Starting::Anew(thread::spawn(move || shared::start(&directory, place::programs())))
             }
         };
-        Ok(Self { directory, keep, starting, _lock: lock })
+        Ok(Self { directory, keep, starting, lock })
     }
 
     /// Waits until they run, and prepares the database that tests copy.
@@ -78,7 +90,7 @@ impl Servers {
                 None
             }
         });
-        let ready = Ready { directory: self.directory, _processes: processes, _lock: self._lock };
+        let ready = Ready { directory: self.directory, _processes: processes, _lock: self.lock };
         shared.migrate_template().context("the migrations")?;
         shared.write(&ready.file())?;
         Ok(ready)
@@ -99,10 +111,11 @@ fn running(directory: &Path) -> Option<Shared> {
     all.then(|| Shared::read(&directory.join("servers.json")).ok())?
 }
 
-/// Ends the programs that tests started and could not end themselves, because they were killed.
+/// Ends the programs that tests and the demo started and could not end themselves, because they were killed.
 fn end_programs(directory: &Path) {
-    let lists = fs::read_dir(directory.join("worlds")).into_iter().flatten().flatten().map(|entry| entry.path());
-    for list in lists.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
+    let worlds = fs::read_dir(directory.join("worlds")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let lists = worlds.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    for list in lists.chain([directory.join("demo").join(LIST)]) {
         for record in process::read_list(&list) {
             record.signal(process::KILL);
         }
