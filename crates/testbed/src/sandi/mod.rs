@@ -17,7 +17,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rustix::process::Signal;
 
 use crate::{
     postgres::write_private,
@@ -233,16 +232,6 @@ pub fn numbered(name: &str, index: usize) -> String {
         0 => name.to_owned(),
         _ => format!("{name}-{}", index + 1),
     }
-}
-
-/// Ends a program as its supervisor would: SIGTERM, and time to drain.
-///
-/// # Errors
-/// When it had to be killed, or did not end with success.
-pub fn terminate(process: &mut Process) -> Result<()> {
-    let status = process.stop(Signal::TERM, DRAIN)?;
-    anyhow::ensure!(status.success(), "{} ended with {status}", process.record().name);
-    Ok(())
 }
 
 fn with_extension(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {

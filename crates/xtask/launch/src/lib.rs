@@ -45,10 +45,10 @@ pub fn build(title: &str, arguments: &[&str]) -> io::Result<ExitStatus> {
         while let Some(end) = pending.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
             let text: Vec<u8> = pending.drain(..=end).collect();
             let text = String::from_utf8_lossy(&text[..end]).into_owned();
-            match progress(&text) {
-                Some(state) => line.show(&state)?,
-                None if is_news(&text) => line.show(text.trim())?,
-                None => {
+            match read(&text) {
+                Said::Progress(state) => line.show(&state)?,
+                Said::Nothing => {}
+                Said::Text => {
                     said += &text;
                     said.push('\n');
                 }
@@ -63,20 +63,30 @@ pub fn build(title: &str, arguments: &[&str]) -> io::Result<ExitStatus> {
     Ok(status)
 }
 
-/// `12/345 name` from cargo's `Building [==>   ] 12/345: name, name`.
-fn progress(text: &str) -> Option<String> {
-    let (_, rest) = text.trim_start().strip_prefix("Building [")?.split_once("] ")?;
-    let (count, names) = rest.split_once(':').unwrap_or((rest, ""));
-    let name = names.trim().split([',', '(']).next().unwrap_or_default();
-    Some(format!("{count}  {name}"))
+/// What a line of cargo's says.
+#[derive(PartialEq, Eq, Debug)]
+enum Said {
+    /// How far it is.
+    Progress(String),
+    /// Nothing that a person needs.
+    Nothing,
+    /// A warning or an error.
+    Text,
 }
 
-/// Whether cargo only says what it is at.
-fn is_news(text: &str) -> bool {
-    let word = text.trim_start_matches(['\u{1b}', '[', 'K', ' ']).split(' ').next().unwrap_or_default();
-    ["Updating", "Downloading", "Downloaded", "Locking", "Adding", "Compiling", "Blocking", "Finished", "Fresh"]
-        .contains(&word)
-        || word.is_empty()
+/// `12/345 name` from cargo's `Building [==>   ] 12/345: name, name`, and what comes before it builds.
+fn read(text: &str) -> Said {
+    let text = text.trim_start_matches(['\u{1b}', '[', 'K', ' ']).trim_end();
+    if let Some((_, rest)) = text.strip_prefix("Building [").and_then(|rest| rest.split_once("] ")) {
+        let (count, names) = rest.split_once(':').unwrap_or((rest, ""));
+        let name = names.trim().split([',', '(']).next().unwrap_or_default();
+        return Said::Progress(format!("{count}  {name}"));
+    }
+    match text.split(' ').next().unwrap_or_default() {
+        "" | "Adding" | "Compiling" | "Finished" | "Fresh" | "Downloaded" => Said::Nothing,
+        "Updating" | "Downloading" | "Locking" | "Blocking" => Said::Progress(text.to_owned()),
+        _ => Said::Text,
+    }
 }
 
 /// A line of progress on standard error: written over where that is a terminal, else written anew now and then.
@@ -154,13 +164,13 @@ mod tests {
     #[test]
     fn progress_is_count_and_name() {
         let text = "    Building [====>     ] 12/345: tonic, prost(build)";
-        assert_eq!(progress(text).unwrap(), "12/345  tonic");
-        assert_eq!(progress("   Compiling tonic v0.14.9"), None);
+        assert_eq!(read(text), Said::Progress("12/345  tonic".to_owned()));
+        assert_eq!(read("   Compiling tonic v0.14.9"), Said::Nothing);
     }
 
     #[test]
-    fn a_warning_is_no_news() {
-        assert!(is_news("   Compiling tonic v0.14.9"));
-        assert!(!is_news("error[E0425]: cannot find value"));
+    fn an_error_is_kept() {
+        assert_eq!(read("error[E0425]: cannot find value"), Said::Text);
+        assert_eq!(read(" --> src/lib.rs:3:5"), Said::Text);
     }
 }
