@@ -45,7 +45,7 @@ pub fn build(title: &str, arguments: &[&str]) -> io::Result<ExitStatus> {
         while let Some(end) = pending.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
             let text: Vec<u8> = pending.drain(..=end).collect();
             let text = String::from_utf8_lossy(&text[..end]).into_owned();
-            match read(&text) {
+            match understand(&text) {
                 Said::Progress(state) => line.show(&state)?,
                 Said::Nothing => {}
                 Said::Text => {
@@ -75,7 +75,7 @@ enum Said {
 }
 
 /// `12/345 name` from cargo's `Building [==>   ] 12/345: name, name`, and what comes before it builds.
-fn read(text: &str) -> Said {
+fn understand(text: &str) -> Said {
     let text = text.trim_start_matches(['\u{1b}', '[', 'K', ' ']).trim_end();
     if let Some((_, rest)) = text.strip_prefix("Building [").and_then(|rest| rest.split_once("] ")) {
         let (count, names) = rest.split_once(':').unwrap_or((rest, ""));
@@ -164,13 +164,13 @@ mod tests {
     #[test]
     fn progress_is_count_and_name() {
         let text = "    Building [====>     ] 12/345: tonic, prost(build)";
-        assert_eq!(read(text), Said::Progress("12/345  tonic".to_owned()));
-        assert_eq!(read("   Compiling tonic v0.14.9"), Said::Nothing);
+        assert_eq!(understand(text), Said::Progress("12/345  tonic".to_owned()));
+        assert_eq!(understand("   Compiling tonic v0.14.9"), Said::Nothing);
     }
 
     #[test]
     fn an_error_is_kept() {
-        assert_eq!(read("error[E0425]: cannot find value"), Said::Text);
-        assert_eq!(read(" --> src/lib.rs:3:5"), Said::Text);
+        assert_eq!(understand("error[E0425]: cannot find value"), Said::Text);
+        assert_eq!(understand(" --> src/lib.rs:3:5"), Said::Text);
     }
 }
