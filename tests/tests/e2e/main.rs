@@ -1,3 +1,8 @@
 //! Everything seen from outside. One module for each subject.
 
+mod crowd;
+mod delivery;
+mod faults;
 mod journeys;
+mod metrics;
+mod waiting;
