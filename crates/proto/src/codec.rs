@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use prost::Message;
 use tonic::codec::{BufferSettings, DecodeBuf, Decoder};
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 /// The codec of every generated client and server.
 #[derive(Debug, Clone)]
@@ -56,18 +56,25 @@ impl<U: Message + Default> Decoder for BodyDecoder<U> {
 fn undecodable(error: &prost::DecodeError) -> Status {
     let text = error.to_string();
     let mut details = ErrorDetails::with_error_info("FIELD_INVALID", "sandi.identity", HashMap::new());
-    details.add_bad_request_violation(field_of(&text), "cannot be decoded");
+    details.set_bad_request(vec![FieldViolation {
+        field: field_of(&text),
+        description: "cannot be decoded".into(),
+        reason: "MALFORMED".into(),
+        localized_message: None,
+    }]);
     Status::with_error_details(Code::InvalidArgument, "the request body cannot be decoded", details)
 }
 
-/// The path in prost's message "… Protobuf message: Outer.a: Inner.b: what", or `body`.
+/// The path in prost's message "… Protobuf message: Inner.b: Outer.a: what", or `body`. Of a choice prost names the
+/// choice, not the field.
 fn field_of(text: &str) -> String {
-    let path: Vec<&str> = text
+    let mut path: Vec<&str> = text
         .split(": ")
         .filter_map(|part| part.split_once('.'))
         .filter(|(message, field)| is_name(message) && is_name(field))
         .map(|(_, field)| field)
         .collect();
+    path.reverse();
     if path.is_empty() { "body".into() } else { path.join(".") }
 }
 
@@ -81,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_field_is_read_out_of_the_decode_error() {
-        let nested = "failed to decode Protobuf message: A.requester: Requester.ip: invalid string value";
+        let nested = "failed to decode Protobuf message: Requester.ip: A.requester: invalid string value";
         assert_eq!(field_of(nested), "requester.ip");
         assert_eq!(field_of("failed to decode Protobuf message: buffer underflow"), "body");
     }
