@@ -21,7 +21,9 @@ CREATE TABLE users (
 -- Reset requests by address, and the list of an organisation by name or display name.
 CREATE INDEX users_email ON users (email);
 CREATE INDEX users_organization_username ON users (organization_id, username);
-CREATE INDEX users_organization_display_name ON users (organization_id, lower(display_name) text_pattern_ops);
+-- The collation folds letters beyond ASCII, whatever the database's own one is.
+CREATE INDEX users_organization_display_name
+    ON users (organization_id, lower(display_name COLLATE "und-x-icu") text_pattern_ops);
 
 COMMENT ON TABLE users IS 'People who log in.';
 COMMENT ON COLUMN users.user_id IS 'UUID version 7.';

@@ -310,7 +310,7 @@ pub async fn list(
         person_columns!(),
         " FROM users u JOIN organizations o USING (organization_id)
           WHERE u.organization_id = $1
-            AND ($2 = '' OR u.username LIKE $2 || '%' OR lower(u.display_name) LIKE $2 || '%')
+            AND ($2 = '' OR u.username LIKE $2 || '%' OR lower(u.display_name COLLATE \"und-x-icu\") LIKE $2 || '%')
             AND ($3::uuid IS NULL OR u.username > (SELECT username FROM users WHERE user_id = $3))
           ORDER BY u.username
           LIMIT $4"
