@@ -128,6 +128,11 @@ impl DigestKey {
     }
 }
 
+/// Whether a text has the form of a page token, whosever it is; empty: the first page's.
+pub fn is_page_token(text: &str) -> bool {
+    text.is_empty() || URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 16 + PAGE_MAC_BYTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,6 @@ use super::run::{Audit, Incoming, Runner};
 use crate::domain::address::Address;
 use crate::domain::identifier::Identifier;
 use crate::domain::link_base::LinkBase;
-use crate::domain::locale::Locale;
 use crate::domain::names::{
     DisplayName, OrganizationName, Query, SenderName, Slug, SupportContact, parse_optional_address, parse_reply_to,
 };
@@ -21,12 +20,14 @@ use crate::domain::states::{Role, UserState};
 use crate::domain::time_zone::TimeZone;
 use crate::domain::username::Username;
 use crate::domain::violation::Problem;
+use crate::ops::access::{CREATE_USER, READ};
 use crate::ops::call::{Requester, Scope};
 use crate::ops::create_organization::{CreateOrganization, create_organization};
-use crate::ops::create_user::{CreateUser, create_user};
+use crate::ops::create_user::{CreateUser, create_user, own_address};
 use crate::ops::get_organization::{OrganizationKey, get_organization};
 use crate::ops::get_user::{UserKey, get_user};
 use crate::ops::list_users::{ListUsers, list_users};
+use crate::ops::pages::List;
 use crate::ops::update_organization::{UpdateOrganization, update_organization};
 use crate::ops::update_user::{UpdateUser, update_user};
 use crate::store::organizations::Organization;
@@ -91,13 +92,11 @@ impl DirectoryService for Runner {
         let message = incoming.message;
         let mut fields = incoming.fields;
         let development = self.service.settings.development;
-        let command = match &message.organization {
-            Some(new) => changed_organization(&mut fields, new, message.update_mask.as_ref(), development),
-            None => {
-                fields.bad("organization", Problem::Required);
-                UpdateOrganization::default()
-            }
-        };
+        if message.organization.is_none() {
+            fields.bad("organization", Problem::Required);
+        }
+        let new = message.organization.unwrap_or_default();
+        let command = changed_organization(&mut fields, &new, message.update_mask.as_ref(), development);
         let organization = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Failures, |service, call| async move {
                 update_organization(&service, &call, command).await
@@ -117,14 +116,21 @@ impl DirectoryService for Runner {
         let user = message.user.unwrap_or_default();
         let organization_id = fields.uuid("user.organization_id", &user.organization_id);
         let username = fields.keep("user.username", Username::parse(&user.username));
-        let email = fields.keep("user.email", parse_optional_address(&user.email)).flatten();
+        let email = fields.keep("user.email", parse_optional_address(&user.email));
+        if let (Some(username), Some(email)) = (&username, &email) {
+            fields.keep("user.username", own_address(username, email.as_ref()));
+            if message.send_invitation && email.is_none() {
+                fields.bad("user.email", Problem::Required);
+            }
+        }
+        let email = email.flatten();
         let display_name = fields.keep("user.display_name", DisplayName::parse(&user.display_name));
         let locale = fields.optional_locale("user.locale", &user.locale);
         let role = numbered(&mut fields, "user.role", user.role, Role::Member, Role::from_i32);
         let state = numbered(&mut fields, "user.state", user.state, UserState::Active, UserState::from_i32);
-        let actor = fields.actor(message.actor.as_ref());
+        let actor = fields.actor(message.actor.as_ref(), &CREATE_USER, &incoming.admitted.caller);
         let idempotency_key = fields.idempotency_key(&message.idempotency_key);
-        let password = (!message.password.is_empty()).then(|| Fields::new_password(&message.password, None));
+        let password = (!message.password.is_empty()).then(|| fields.new_password("password", &message.password, None));
         let send_invitation = message.send_invitation;
         let person = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Failures, |service, call| async move {
@@ -179,10 +185,14 @@ impl DirectoryService for Runner {
         let mut fields = incoming.fields;
         let organization_id = fields.uuid("organization_id", &message.organization_id);
         let query = fields.keep("query", Query::parse(&message.query)).flatten();
-        let page = fields.page(message.page_size, &message.page_token);
-        let actor = fields.actor(message.actor.as_ref());
+        let prefix = query.as_ref().map_or("", Query::as_str);
+        let filters = [organization_id.as_bytes().as_slice(), prefix.as_bytes()];
+        let list = List::new("users", &incoming.admitted.caller.name, &filters);
+        let page = fields.page(&self.service.digests, list, message.page_size, &message.page_token);
+        let actor = fields.actor(message.actor.as_ref(), &READ, &incoming.admitted.caller);
         let (people, next_page_token) = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Nothing, |service, call| async move {
+                let page = page.ok_or_else(missing)?;
                 list_users(&service, &call, ListUsers { organization_id, query, page, actor }).await
             })
             .await?;
@@ -200,8 +210,13 @@ impl DirectoryService for Runner {
         }
         let user = message.user.unwrap_or_default();
         let mut command = changed_user(&mut fields, &user, message.update_mask.as_ref());
-        command.actor = fields.actor(message.actor.as_ref());
-        command.reason = fields.optional_reason(&message.reason);
+        let caller = &incoming.admitted.caller;
+        command.actor = fields.actor(message.actor.as_ref(), &UpdateUser::rule(caller), caller);
+        command.reason = if UpdateUser::is_on_supports_behalf(caller, command.actor.as_ref()) {
+            fields.reason(&message.reason)
+        } else {
+            fields.optional_reason(&message.reason)
+        };
         let person = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Failures, |service, call| async move {
                 update_user(&service, &call, command).await
@@ -227,19 +242,19 @@ fn numbered<T>(fields: &mut Fields, name: &str, number: i32, default: T, read: f
 fn min_length(fields: &mut Fields, policy: Option<&pb::PasswordPolicy>) -> u32 {
     let policy = policy.copied().unwrap_or_default();
     let read = PasswordPolicy::with_min_length(policy.min_length);
-    let read = fields.keep("organization.password_policy.min_length", read).unwrap_or_default();
-    if policy.max_bytes != 0 && policy.max_bytes != read.max_bytes {
-        fields.bad("organization.password_policy.max_bytes", Problem::NotAllowed);
-    }
-    read.min_length
+    fields.keep("organization.password_policy.min_length", read).unwrap_or_default().min_length
+}
+
+fn time_zone(fields: &mut Fields, name: &str) -> Option<TimeZone> {
+    let read = if name.is_empty() { Ok(TimeZone::default()) } else { TimeZone::parse(name) };
+    fields.keep("organization.time_zone", read)
 }
 
 fn new_organization(fields: &mut Fields, new: &pb::Organization, development: bool) -> Option<Organization> {
     let slug = fields.keep("organization.slug", Slug::parse(&new.slug));
     let display_name = fields.keep("organization.display_name", OrganizationName::parse(&new.display_name));
     let locale = fields.optional_locale("organization.locale", &new.locale).unwrap_or_default();
-    let zone = if new.time_zone.is_empty() { "Asia/Jakarta" } else { &new.time_zone };
-    let time_zone = fields.keep("organization.time_zone", TimeZone::parse(zone));
+    let time_zone = time_zone(fields, &new.time_zone);
     let link_base = fields.keep("organization.link_base", LinkBase::parse(&new.link_base, development));
     let support_contact = fields.keep("organization.support_contact", SupportContact::parse(&new.support_contact));
     let sender_name = fields.keep("organization.sender_name", SenderName::parse(&new.sender_name));
@@ -288,10 +303,8 @@ fn changed_organization(
                 let read = fields.keep(&name, OrganizationName::parse(&new.display_name));
                 command.display_name = read.map(OrganizationName::into_string);
             }
-            "locale" => command.locale = fields.keep(&name, Locale::parse(&new.locale)),
-            "time_zone" => {
-                command.time_zone = fields.keep(&name, TimeZone::parse(&new.time_zone)).map(|z| z.as_str().into());
-            }
+            "locale" => command.locale = Some(fields.optional_locale(&name, &new.locale).unwrap_or_default()),
+            "time_zone" => command.time_zone = time_zone(fields, &new.time_zone).map(|zone| zone.as_str().into()),
             "link_base" => {
                 let read = fields.keep(&name, LinkBase::parse(&new.link_base, development));
                 command.link_base = read.map(|base| base.as_str().into());

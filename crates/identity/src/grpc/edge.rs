@@ -240,24 +240,29 @@ fn reasoned(response: Response<Body>) -> Response<Body> {
     if made.code() == Code::Ok || made.get_error_details().error_info().is_some() {
         return response;
     }
+    if is_broken_body(&made) {
+        return status::undecodable_body(Locale::default()).into_http();
+    }
     let reason = match made.code() {
         Code::Unimplemented => Reason::MethodUnknown,
         // A message past the limit.
         Code::OutOfRange | Code::ResourceExhausted => Reason::MessageTooLarge,
         Code::Cancelled | Code::DeadlineExceeded => Reason::DeadlineExceeded,
-        // A body that does not decode has a reason of its own; what is left is broken framing or encoding.
-        Code::InvalidArgument | Code::DataLoss => Reason::FieldInvalid,
         _ => Reason::Internal,
     };
     if reason == Reason::Internal {
-        // Tonic answers INTERNAL to frames that are cut off or compressed in ways it does not know.
-        let framing = made.message().contains("compress") || made.message().contains("Unexpected EOF");
-        if framing {
-            return status::plain(Reason::FieldInvalid, Locale::default(), None).into_http();
-        }
         tracing::error!(code = ?made.code(), message = made.message(), "a status without a reason");
     }
     status::plain(reason, Locale::default(), None).into_http()
+}
+
+/// Whether tonic refused what no message could be read from: frames that are missing, cut off, or compressed.
+/// It answers INTERNAL or UNIMPLEMENTED then, and tells them apart from other faults by words only.
+fn is_broken_body(made: &Status) -> bool {
+    const WORDS: [&str; 3] = ["compress", "Unexpected EOF", "Missing request message"];
+    matches!(made.code(), Code::InvalidArgument | Code::DataLoss)
+        || matches!(made.code(), Code::Internal | Code::Unimplemented)
+            && WORDS.iter().any(|words| made.message().contains(words))
 }
 
 fn outcome(response: &Response<Body>) -> (Code, &'static str) {

@@ -7,6 +7,7 @@ use prost_types::FieldMask;
 use proto::identity::v1 as pb;
 use uuid::Uuid;
 
+use crate::digest::{self, DigestKey};
 use crate::domain::device::parse_user_agent;
 use crate::domain::locale::Locale;
 use crate::domain::names::{IdempotencyKey, Reason};
@@ -14,15 +15,15 @@ use crate::domain::password::Password;
 use crate::domain::token::ResetToken;
 use crate::domain::violation::{Problem, Unit, Violations};
 use crate::ops::Error;
-use crate::ops::access::ActorClaim;
-use crate::ops::call::Requester;
+use crate::ops::access::{ActorClaim, Rule};
+use crate::ops::call::{Caller, Requester};
 use crate::ops::credentials::NewPassword;
-use crate::ops::pages::Page;
+use crate::ops::pages::{List, Page};
 
 /// Longest text that is looked at as a token.
 const TOKEN_MAX_BYTES: usize = 128;
-/// Longest page token.
-const PAGE_TOKEN_MAX_BYTES: usize = 256;
+/// Longest text that is looked at as a person's token.
+const ACTOR_TOKEN_MAX_BYTES: usize = 8 * 1024;
 
 /// Collects what is bad.
 #[derive(Default)]
@@ -76,14 +77,18 @@ impl Fields {
         }
     }
 
-    /// The person on whose behalf the call is made.
-    pub fn actor(&mut self, actor: Option<&pb::Actor>) -> Option<ActorClaim> {
-        match actor?.kind.as_ref() {
-            Some(pb::actor::Kind::Token(token)) if token.is_empty() => {
-                self.bad("actor.token", Problem::Empty);
-                None
+    /// The person on whose behalf the call is made; somebody, where the rule lets this caller act for a person only.
+    pub fn actor(&mut self, actor: Option<&pb::Actor>, rule: &Rule, caller: &Caller) -> Option<ActorClaim> {
+        let Some(actor) = actor else {
+            if rule.needs_actor(caller) {
+                self.bad("actor", Problem::Required);
             }
-            Some(pb::actor::Kind::Token(_)) => Some(ActorClaim::Token),
+            return None;
+        };
+        match actor.kind.as_ref() {
+            Some(pb::actor::Kind::Token(token)) => {
+                self.keep("actor.token", parse_actor_token(token)).map(|()| ActorClaim::Token)
+            }
             Some(pb::actor::Kind::UserId(user_id)) => Some(ActorClaim::UserId(self.uuid("actor.user_id", user_id))),
             None => {
                 self.bad("actor", Problem::Required);
@@ -115,8 +120,12 @@ impl Fields {
         self.keep(name, Password::parse(text))
     }
 
-    /// A password that is to be set. Its rules are the policy's, and have a reason of their own.
-    pub fn new_password(text: &str, confirmation: Option<&str>) -> NewPassword {
+    /// A password that is to be set. Its rules are the policy's, and have a reason of their own; only what no password
+    /// can be is a bad field.
+    pub fn new_password(&mut self, name: &str, text: &str, confirmation: Option<&str>) -> NewPassword {
+        if let Err(problem @ Problem::ControlCharacters) = Password::parse(text) {
+            self.bad(name, problem);
+        }
         NewPassword::parse(text, confirmation)
     }
 
@@ -130,15 +139,18 @@ impl Fields {
         if text.is_empty() { None } else { self.reason(text) }
     }
 
-    /// A page. Its token is looked at by the operation, which knows the filters.
-    pub fn page(&mut self, size: i32, token: &str) -> Page {
+    /// A page of a list. Read after the list's filters: while one of them is bad, a token of the right form may be
+    /// this list's.
+    pub fn page(&mut self, digests: &DigestKey, list: List, size: i32, token: &str) -> Option<Page> {
+        let filters_are_good = self.0.is_empty();
         if size < 0 {
             self.bad("page_size", Problem::OutOfRange { min: 0, max: i64::from(i32::MAX) });
         }
-        if token.len() > PAGE_TOKEN_MAX_BYTES || token.chars().any(char::is_control) {
-            self.bad("page_token", Problem::NotAPageToken);
+        if filters_are_good || !digest::is_page_token(token) {
+            self.keep("page_token", Page::read(digests, list, size, token))
+        } else {
+            None
         }
-        Page { size, token: token.into() }
     }
 
     /// A positive duration, or nothing.
@@ -178,6 +190,18 @@ impl Fields {
 fn mask_field(path: &str) -> String {
     let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
     if plain && (1..=64).contains(&path.len()) { format!("update_mask.{path}") } else { "update_mask".into() }
+}
+
+fn parse_actor_token(text: &str) -> Result<(), Problem> {
+    if text.is_empty() {
+        Err(Problem::Empty)
+    } else if text.len() > ACTOR_TOKEN_MAX_BYTES {
+        Err(Problem::TooLong { limit: ACTOR_TOKEN_MAX_BYTES, unit: Unit::Bytes })
+    } else if text.chars().any(char::is_control) {
+        Err(Problem::ControlCharacters)
+    } else {
+        Ok(())
+    }
 }
 
 fn parse_uuid(text: &str) -> Result<Uuid, Problem> {

@@ -4,12 +4,12 @@ use proto::identity::v1 as pb;
 use proto::identity::v1::identity_service_server::IdentityService;
 use tonic::{Request, Response, Status};
 
-use super::fields::Fields;
 use super::present;
 use super::run::{Audit, Incoming, Runner};
 use crate::domain::identifier::Identifier;
 use crate::domain::violation::Problem;
 use crate::ops::Error;
+use crate::ops::access::ADMIN_RESET;
 use crate::ops::admin_reset::{AdminReset, admin_reset};
 use crate::ops::call::{Requester, Scope};
 use crate::ops::change_password::{ChangePassword, change_password};
@@ -77,7 +77,8 @@ impl IdentityService for Runner {
         let mut fields = incoming.fields;
         let token = fields.token(&message.token);
         let idempotency_key = fields.idempotency_key(&message.idempotency_key);
-        let new_password = Fields::new_password(&message.new_password, message.confirm_password.as_deref());
+        let new_password =
+            fields.new_password("new_password", &message.new_password, message.confirm_password.as_deref());
         let completed = self
             .run(incoming.admitted, requester, fields, Audit::Failures, |service, call| async move {
                 complete_reset(&service, &call, CompleteReset { token, new_password, idempotency_key }).await
@@ -98,7 +99,8 @@ impl IdentityService for Runner {
         let user_id = fields.uuid("user_id", &message.user_id);
         let current_password = fields.password("current_password", &message.current_password);
         let idempotency_key = fields.idempotency_key(&message.idempotency_key);
-        let new_password = Fields::new_password(&message.new_password, message.confirm_password.as_deref());
+        let new_password =
+            fields.new_password("new_password", &message.new_password, message.confirm_password.as_deref());
         let credential_version = self
             .run(incoming.admitted, requester, fields, Audit::Failures, |service, call| async move {
                 let current_password = current_password.ok_or_else(missing)?;
@@ -116,7 +118,7 @@ impl IdentityService for Runner {
         let locale = requester.locale.unwrap_or_default();
         let mut fields = incoming.fields;
         let user_id = fields.uuid("user_id", &message.user_id);
-        let actor = fields.actor(message.actor.as_ref());
+        let actor = fields.actor(message.actor.as_ref(), &ADMIN_RESET, &incoming.admitted.caller);
         let reason = fields.reason(&message.reason);
         let link_life = fields.optional_duration("link_life", message.link_life.as_ref());
         let idempotency_key = fields.idempotency_key(&message.idempotency_key);

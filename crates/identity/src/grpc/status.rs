@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetails, FieldViolation, LocalizedMessage, StatusExt as _
 
 use crate::domain::locale::Locale;
 use crate::domain::messages::{Reason, message};
+use crate::domain::violation::Problem;
 use crate::ops::Error;
 use crate::ops::call::Scope;
 
@@ -46,6 +47,11 @@ pub fn plain(reason: Reason, locale: Locale, retry_after: Option<Duration>) -> S
 pub fn scope_missing(scope: Scope, locale: Locale) -> Status {
     let metadata = HashMap::from([("scope".to_owned(), scope.name().to_owned())]);
     build(Reason::ScopeMissing, locale, None, Vec::new(), metadata)
+}
+
+/// The status of a body that no message can be read from.
+pub fn undecodable_body(locale: Locale) -> Status {
+    of(&Error::field("body", Problem::NotDecodable), locale, "")
 }
 
 /// The status of an operation's error. `password_field` is the field a new password came in.

@@ -13,10 +13,12 @@ use crate::domain::locale::Locale;
 use crate::domain::messages::Reason;
 use crate::domain::support_code::SupportCode;
 use crate::domain::violation::Problem;
+use crate::ops::access::{READ, REVOKE_RESET};
 use crate::ops::call::Requester;
 use crate::ops::explain_reset::{ExplainKey, ExplainReset, explain_reset};
 use crate::ops::get_reset::{Found, GetReset, ResetKey, get_reset};
 use crate::ops::list_resets::{ListResets, list_resets};
+use crate::ops::pages::List;
 use crate::ops::revoke_reset::{RevokeReset, revoke_reset};
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -40,7 +42,7 @@ impl SupportService for Runner {
                 None
             }
         };
-        let actor = fields.actor(message.actor.as_ref());
+        let actor = fields.actor(message.actor.as_ref(), &READ, &incoming.admitted.caller);
         let found = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Nothing, |service, call| async move {
                 get_reset(&service, &call, GetReset { key: key.ok_or_else(missing)?, actor }).await
@@ -57,12 +59,15 @@ impl SupportService for Runner {
         let incoming = Incoming::new(request)?;
         let message = incoming.message;
         let mut fields = incoming.fields;
-        let organization_id = fields.optional_uuid("organization_id", &message.organization_id);
+        let organization_id = fields.uuid("organization_id", &message.organization_id);
         let user_id = fields.optional_uuid("user_id", &message.user_id);
-        let page = fields.page(message.page_size, &message.page_token);
-        let actor = fields.actor(message.actor.as_ref());
+        let filters = [organization_id.as_bytes().as_slice(), user_id.as_ref().map_or(&[], |id| id.as_bytes())];
+        let list = List::new("resets", &incoming.admitted.caller.name, &filters);
+        let page = fields.page(&self.service.digests, list, message.page_size, &message.page_token);
+        let actor = fields.actor(message.actor.as_ref(), &READ, &incoming.admitted.caller);
         let (resets, next_page_token) = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Nothing, |service, call| async move {
+                let page = page.ok_or_else(missing)?;
                 list_resets(&service, &call, ListResets { organization_id, user_id, page, actor }).await
             })
             .await?;
@@ -75,7 +80,7 @@ impl SupportService for Runner {
         let message = incoming.message;
         let mut fields = incoming.fields;
         let reset_id = fields.uuid("reset_id", &message.reset_id);
-        let actor = fields.actor(message.actor.as_ref());
+        let actor = fields.actor(message.actor.as_ref(), &REVOKE_RESET, &incoming.admitted.caller);
         let reason = fields.optional_reason(&message.reason);
         let reset = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Failures, |service, call| async move {

@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::call::{Call, Scope};
+use super::call::{Call, Caller, Scope};
 use super::error::{Error, Result};
 use crate::domain::states::Role;
 use crate::domain::violation::Problem;
@@ -56,6 +56,12 @@ impl Rule {
     fn named(&self) -> Scope {
         self.with_actor.or(self.without_actor).unwrap_or(Scope::AssertActor)
     }
+
+    /// Whether this caller may do it for an actor only.
+    pub fn needs_actor(&self, caller: &Caller) -> bool {
+        !self.without_actor.is_some_and(|scope| caller.has(scope))
+            && self.with_actor.is_some_and(|scope| caller.has(scope))
+    }
 }
 
 /// AdminReset: an admin's act, or support's.
@@ -82,9 +88,7 @@ pub async fn authority(
     match claim {
         None => match rule.without_actor {
             Some(scope) if call.caller.has(scope) => Ok(Authority::Caller),
-            _ if rule.with_actor.is_some_and(|scope| call.caller.has(scope)) => {
-                Err(Error::field("actor", Problem::Required))
-            }
+            _ if rule.needs_actor(&call.caller) => Err(Error::field("actor", Problem::Required)),
             _ => Err(Error::ScopeMissing(rule.named())),
         },
         Some(claim) => {

@@ -39,20 +39,38 @@ pub async fn change_password(service: &Service, call: &Call, command: ChangePass
     if let Some(stored) = idempotency::earlier(service, call, once.as_ref()).await? {
         return stored.credential_version.ok_or(Error::IdempotencyMismatch);
     }
-    let person = users::by_id(&mut *service.store.connection().await?, command.user_id).await?;
+    match set(service, call, command.user_id, command.current_password, new_password, once.as_ref()).await {
+        // The same call may have succeeded since the look above, and what was current then is so no more.
+        Err(Error::PasswordMismatch) => match idempotency::earlier(service, call, once.as_ref()).await? {
+            Some(stored) => stored.credential_version.ok_or(Error::IdempotencyMismatch),
+            None => Err(Error::PasswordMismatch),
+        },
+        settled => settled,
+    }
+}
+
+async fn set(
+    service: &Service,
+    call: &Call,
+    user_id: Uuid,
+    current_password: Password,
+    new_password: Password,
+    once: Option<&Once>,
+) -> Result<i64> {
+    let person = users::by_id(&mut *service.store.connection().await?, user_id).await?;
     let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
-    let checked = service.hasher.verify(command.current_password.clone(), stored_hash.clone(), &call.patience).await?;
+    let checked = service.hasher.verify(current_password.clone(), stored_hash.clone(), &call.patience).await?;
     let (person, stored_hash) = match (person, stored_hash) {
         (Some(person), Some(stored_hash)) if checked.matches && person.is_active() => (person, stored_hash),
         (person, _) => return Err(mismatch(call, person.as_ref())),
     };
     call.note_person(&person);
     call.speaks_to(&person);
-    credentials::judge(service, call, &person, &new_password, Some(&command.current_password)).await?;
+    credentials::judge(service, call, &person, &new_password, Some(&current_password)).await?;
     let password_hash = credentials::hash(service, call, new_password).await?;
 
     let version = call
-        .until_settled(service, || store(service, call, once.as_ref(), person.user_id, &stored_hash, &password_hash))
+        .until_settled(service, || store(service, call, once, person.user_id, &stored_hash, &password_hash))
         .await?;
     service.relay_bell.notify_one();
     Ok(version)

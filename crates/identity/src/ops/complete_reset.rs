@@ -10,6 +10,7 @@ use super::credentials::{self, Change, NewPassword};
 use super::error::{Error, Result};
 use super::idempotency::{self, Once};
 use crate::domain::names::IdempotencyKey;
+use crate::domain::password::Password;
 use crate::domain::support_code::SupportCode;
 use crate::domain::token::ResetToken;
 use crate::service::Service;
@@ -50,8 +51,25 @@ pub async fn complete_reset(service: &Service, call: &Call, command: CompleteRes
     if let Some(stored) = idempotency::earlier(service, call, once.as_ref()).await? {
         return repeat(&mut service.store.begin().await?, stored).await;
     }
+    match set(service, call, command.token.as_ref(), password, once.as_ref()).await {
+        // The same call may have succeeded since the look above, and it was that which spent the link.
+        Err(Error::ResetTokenInvalid) => match idempotency::earlier(service, call, once.as_ref()).await? {
+            Some(stored) => repeat(&mut service.store.begin().await?, stored).await,
+            None => Err(Error::ResetTokenInvalid),
+        },
+        settled => settled,
+    }
+}
+
+async fn set(
+    service: &Service,
+    call: &Call,
+    token: Option<&ResetToken>,
+    password: Password,
+    once: Option<&Once>,
+) -> Result<Completed> {
     let mut transaction = service.store.begin().await?;
-    let (link, person) = live_link(&mut transaction, call, command.token.as_ref()).await?;
+    let (link, person) = live_link(&mut transaction, call, token).await?;
     // Nothing was written, and the hash must not hold a connection.
     drop(transaction);
     call.speaks_to(&person);
@@ -59,7 +77,7 @@ pub async fn complete_reset(service: &Service, call: &Call, command: CompleteRes
     let password_hash = credentials::hash(service, call, password).await?;
 
     let completed = call
-        .until_settled(service, || store(service, call, once.as_ref(), link.reset_id, person.user_id, &password_hash))
+        .until_settled(service, || store(service, call, once, link.reset_id, person.user_id, &password_hash))
         .await?;
     service.relay_bell.notify_one();
     Ok(completed)

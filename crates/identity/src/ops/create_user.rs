@@ -50,7 +50,7 @@ pub struct CreateUser {
 /// Those of [`access`]; `ORGANIZATION_NOT_FOUND`, `USERNAME_TAKEN`, `PASSWORD_REJECTED`,
 /// `FIELD_INVALID`, `HASHER_BUSY`, `IDEMPOTENCY_MISMATCH`, or the database's.
 pub async fn create_user(service: &Service, call: &Call, mut command: CreateUser) -> Result<Person> {
-    own_address(&command.username, command.email.as_ref())?;
+    own_address(&command.username, command.email.as_ref()).map_err(|p| Error::field("user.username", p))?;
     if command.send_invitation && command.email.is_none() {
         return Err(Error::field("user.email", Problem::Required));
     }
@@ -74,10 +74,10 @@ pub async fn create_user(service: &Service, call: &Call, mut command: CreateUser
 /// A username with an `@` must be the user's own address.
 ///
 /// # Errors
-/// `FIELD_INVALID`.
-pub fn own_address(username: &Username, email: Option<&Address>) -> Result<()> {
+/// [`Problem::NotTheOwnAddress`].
+pub fn own_address(username: &Username, email: Option<&Address>) -> std::result::Result<(), Problem> {
     let own = !username.is_address_like() || email.is_some_and(|email| email.is_named_by(username));
-    if own { Ok(()) } else { Err(Error::field("user.username", Problem::NotTheOwnAddress)) }
+    if own { Ok(()) } else { Err(Problem::NotTheOwnAddress) }
 }
 
 /// A unique violation here is of the username.

@@ -25,7 +25,7 @@ pub struct NewPassword {
 impl NewPassword {
     /// Reads a new password. A confirmation, if there is one, must equal it.
     pub fn parse(text: &str, confirmation: Option<&str>) -> Self {
-        let password = Password::parse_new(text);
+        let password = Password::parse(text);
         Self { password, confirmed: confirmation.is_none_or(|confirmation| confirmation == text) }
     }
 

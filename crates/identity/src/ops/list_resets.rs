@@ -5,15 +5,15 @@ use uuid::Uuid;
 use super::access::{self, ActorClaim};
 use super::call::Call;
 use super::error::{Error, Result};
-use super::pages::{self, Page};
+use super::pages::Page;
 use crate::service::Service;
 use crate::store::resets::{self, Filter, Reset};
 use crate::store::{organizations, users};
 
 /// What was asked.
 pub struct ListResets {
-    /// Only this organisation's; an admin's own when unset.
-    pub organization_id: Option<Uuid>,
+    /// Only this organisation's.
+    pub organization_id: Uuid,
     /// Only this user's.
     pub user_id: Option<Uuid>,
     /// Which page.
@@ -25,33 +25,24 @@ pub struct ListResets {
 /// One page, and the token of the next; empty at the end.
 ///
 /// # Errors
-/// Those of [`access`] and [`pages`]; `ORGANIZATION_NOT_FOUND`, `USER_NOT_FOUND`, or the database's.
+/// Those of [`access`]; `ORGANIZATION_NOT_FOUND`, `USER_NOT_FOUND`, or the database's.
 pub async fn list_resets(service: &Service, call: &Call, command: ListResets) -> Result<(Vec<Reset>, String)> {
-    let limit = command.page.limit()?;
     let mut transaction = service.store.begin().await?;
     let authority = access::authority(&mut transaction, call, &access::READ, command.actor.as_ref()).await?;
-    let organization_id = match (command.organization_id, authority.actor()) {
-        (None, actor) => actor.map(|actor| actor.organization.organization_id),
-        (Some(organization_id), _) => {
-            if !authority.sees(Some(organization_id))
-                || organizations::by_id(&mut transaction, organization_id).await?.is_none()
-            {
-                return Err(Error::OrganizationNotFound);
-            }
-            Some(organization_id)
-        }
-    };
+    let organization_id = command.organization_id;
+    if !authority.sees(Some(organization_id))
+        || organizations::by_id(&mut transaction, organization_id).await?.is_none()
+    {
+        return Err(Error::OrganizationNotFound);
+    }
     if let Some(user_id) = command.user_id {
         let person = users::by_id(&mut transaction, user_id).await?;
-        if !person.is_some_and(|person| authority.sees(Some(person.organization.organization_id))) {
+        if person.is_none_or(|person| person.organization.organization_id != organization_id) {
             return Err(Error::UserNotFound);
         }
     }
-    let organization_filter = organization_id.unwrap_or_default();
-    let user_filter = command.user_id.unwrap_or_default();
-    let filters: [&[u8]; 3] = [b"resets", organization_filter.as_bytes(), user_filter.as_bytes()];
-    let cursor = command.page.cursor(service, &filters)?;
-    let filter = Filter { organization_id, user_id: command.user_id, cursor };
+    let Page { limit, cursor, .. } = command.page;
+    let filter = Filter { organization_id: Some(organization_id), user_id: command.user_id, cursor };
     let rows = resets::list(&mut transaction, &filter, limit + 1).await?;
-    Ok(pages::cut(service, &filters, limit, rows, |reset| reset.reset_id))
+    Ok(command.page.cut(&service.digests, rows, |reset| reset.reset_id))
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::access::{self, ActorClaim};
 use super::call::Call;
 use super::error::{Error, Result};
-use super::pages::{self, Page};
+use super::pages::Page;
 use crate::domain::names::Query;
 use crate::service::Service;
 use crate::store::organizations;
@@ -26,9 +26,8 @@ pub struct ListUsers {
 /// One page, and the token of the next; empty at the end.
 ///
 /// # Errors
-/// Those of [`access`] and [`pages`]; `ORGANIZATION_NOT_FOUND`, or the database's.
+/// Those of [`access`]; `ORGANIZATION_NOT_FOUND`, or the database's.
 pub async fn list_users(service: &Service, call: &Call, command: ListUsers) -> Result<(Vec<Person>, String)> {
-    let limit = command.page.limit()?;
     let mut transaction = service.store.begin().await?;
     let authority = access::authority(&mut transaction, call, &access::READ, command.actor.as_ref()).await?;
     if !authority.sees(Some(command.organization_id))
@@ -37,8 +36,7 @@ pub async fn list_users(service: &Service, call: &Call, command: ListUsers) -> R
         return Err(Error::OrganizationNotFound);
     }
     let prefix = command.query.map_or(String::new(), Query::into_string);
-    let filters: [&[u8]; 3] = [b"users", command.organization_id.as_bytes(), prefix.as_bytes()];
-    let cursor = command.page.cursor(service, &filters)?;
+    let Page { limit, cursor, .. } = command.page;
     let rows = users::list(&mut transaction, command.organization_id, &prefix, cursor, limit + 1).await?;
-    Ok(pages::cut(service, &filters, limit, rows, |person| person.user_id))
+    Ok(command.page.cut(&service.digests, rows, |person| person.user_id))
 }

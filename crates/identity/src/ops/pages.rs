@@ -1,67 +1,95 @@
-//! Pages (AIP-158): sizes are clamped, tokens are authenticated and bound to their filters.
+//! Pages (AIP-158): sizes are clamped, tokens are authenticated and bound to their list.
 
 use uuid::Uuid;
 
-use super::error::{Error, Result};
+use crate::digest::DigestKey;
 use crate::domain::violation::Problem;
-use crate::service::Service;
 
 /// Rows of a page when the caller names no number.
 pub const DEFAULT_SIZE: i64 = 50;
 /// Most rows of a page.
 pub const MAX_SIZE: i64 = 500;
 
+/// What a token is good for: one list of one caller, by the list's name and its filters.
+pub struct List(Vec<Vec<u8>>);
+
+impl List {
+    /// The list of that name for the caller, with these filters.
+    pub fn new(name: &str, caller: &str, filters: &[&[u8]]) -> Self {
+        let mut bound = vec![name.into(), caller.into()];
+        bound.extend(filters.iter().map(|filter| filter.to_vec()));
+        Self(bound)
+    }
+
+    fn bound(&self) -> Vec<&[u8]> {
+        self.0.iter().map(Vec::as_slice).collect()
+    }
+}
+
 /// Which page is asked for.
 pub struct Page {
-    /// Rows wanted; 0: the default.
-    pub size: i32,
-    /// Token of the page before; empty: the first page.
-    pub token: String,
+    /// Rows to give.
+    pub limit: i64,
+    /// The last row of the page before; none: the first page.
+    pub cursor: Option<Uuid>,
+    list: List,
 }
 
 impl Page {
-    /// Rows to give.
+    /// Reads what the caller asked for; 0 rows are the default, too many the most there are.
     ///
     /// # Errors
-    /// A negative number.
-    pub fn limit(&self) -> Result<i64> {
-        match i64::from(self.size) {
-            0 => Ok(DEFAULT_SIZE),
-            size if size < 0 => {
-                Err(Error::field("page_size", Problem::OutOfRange { min: 0, max: i64::from(i32::MAX) }))
-            }
-            size => Ok(size.min(MAX_SIZE)),
-        }
+    /// The token was not made for this list.
+    pub fn read(digests: &DigestKey, list: List, size: i32, token: &str) -> Result<Self, Problem> {
+        let limit = if size <= 0 { DEFAULT_SIZE } else { i64::from(size).min(MAX_SIZE) };
+        let cursor = match token {
+            "" => None,
+            token => Some(digests.page_cursor(&list.bound(), token).ok_or(Problem::NotAPageToken)?),
+        };
+        Ok(Self { limit, cursor, list })
     }
 
-    /// Where to go on.
-    ///
-    /// # Errors
-    /// A token that was not made for a list with these filters.
-    pub fn cursor(&self, service: &Service, filters: &[&[u8]]) -> Result<Option<Uuid>> {
-        if self.token.is_empty() {
-            return Ok(None);
+    /// Cuts a list that was read with one row too many, and makes the token of the next page; empty at the end.
+    pub fn cut<T>(&self, digests: &DigestKey, mut rows: Vec<T>, id: impl Fn(&T) -> Uuid) -> (Vec<T>, String) {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        if rows.len() <= limit {
+            return (rows, String::new());
         }
-        match service.digests.page_cursor(filters, &self.token) {
-            Some(cursor) => Ok(Some(cursor)),
-            None => Err(Error::field("page_token", Problem::NotAPageToken)),
-        }
+        rows.truncate(limit);
+        let token = rows.last().map(|last| digests.page_token(&self.list.bound(), id(last))).unwrap_or_default();
+        (rows, token)
     }
 }
 
-/// Cuts a list that was read with one row too many, and makes the token of the next page.
-pub fn cut<T>(
-    service: &Service,
-    filters: &[&[u8]],
-    limit: i64,
-    mut rows: Vec<T>,
-    id: impl Fn(&T) -> Uuid,
-) -> (Vec<T>, String) {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    if rows.len() <= limit {
-        return (rows, String::new());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_goes_on_with_its_own_list_only() {
+        let digests = DigestKey::new([1; 32]);
+        let page = |list, size, token: &str| Page::read(&digests, list, size, token);
+        let mine = || List::new("users", "crm", &[b"org", b"bu"]);
+        let ids: Vec<Uuid> = (0..3).map(Uuid::from_u128).collect();
+        let (rows, token) = page(mine(), 2, "").expect("the first page").cut(&digests, ids.clone(), |id| *id);
+        assert_eq!(rows, ids[..2]);
+        assert_eq!(page(mine(), 2, &token).expect("the second page").cursor, Some(ids[1]));
+        for other in [
+            List::new("resets", "crm", &[b"org", b"bu"]),
+            List::new("users", "gateway", &[b"org", b"bu"]),
+            List::new("users", "crm", &[b"org", b"b"]),
+        ] {
+            assert_eq!(page(other, 2, &token).err(), Some(Problem::NotAPageToken));
+        }
+        let (rows, token) = page(mine(), 3, "").expect("the first page").cut(&digests, ids, |id| *id);
+        assert_eq!((rows.len(), token.as_str()), (3, ""));
     }
-    rows.truncate(limit);
-    let token = rows.last().map(|last| service.digests.page_token(filters, id(last))).unwrap_or_default();
-    (rows, token)
+
+    #[test]
+    fn sizes_are_brought_into_range() {
+        let limit = |size| {
+            Page::read(&DigestKey::new([1; 32]), List::new("users", "crm", &[]), size, "").expect("no token").limit
+        };
+        assert_eq!([limit(0), limit(1), limit(500), limit(501), limit(i32::MAX)], [50, 1, 500, 500, 500]);
+    }
 }

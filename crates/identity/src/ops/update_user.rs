@@ -5,7 +5,7 @@ use proto::identity::events::v1::notice_mail::Kind;
 use uuid::Uuid;
 
 use super::access::{self, ActorClaim, Authority, Rule};
-use super::call::{Call, Scope};
+use super::call::{Call, Caller, Scope};
 use super::create_user::{own_address, username_taken};
 use super::credentials::{self, Change};
 use super::error::{Error, Result};
@@ -44,6 +44,17 @@ pub struct UpdateUser {
 }
 
 impl UpdateUser {
+    /// What a caller needs for it.
+    pub fn rule(caller: &Caller) -> Rule {
+        let own = if caller.has(Scope::DirectoryWrite) { Scope::DirectoryWrite } else { Scope::SupportAct };
+        Rule { with_actor: Some(Scope::DirectoryAdmin), without_actor: Some(own) }
+    }
+
+    /// Whether it is done on support's behalf, which takes a reason.
+    pub fn is_on_supports_behalf(caller: &Caller, claim: Option<&ActorClaim>) -> bool {
+        claim.is_none() && !caller.has(Scope::DirectoryWrite) && caller.has(Scope::SupportAct)
+    }
+
     fn changes_standing(&self) -> bool {
         self.email.is_some() || self.role.is_some() || self.state.is_some()
     }
@@ -72,11 +83,9 @@ pub async fn update_user(service: &Service, call: &Call, command: UpdateUser) ->
 /// The system of record changes anything, support an address or a state with a reason, an admin what
 /// his rank allows.
 async fn authority(transaction: &mut Transaction, call: &Call, command: &UpdateUser) -> Result<Authority> {
-    let has = |scope| call.caller.has(scope);
-    let without_actor = if has(Scope::DirectoryWrite) { Scope::DirectoryWrite } else { Scope::SupportAct };
-    let rule = Rule { with_actor: Some(Scope::DirectoryAdmin), without_actor: Some(without_actor) };
+    let rule = UpdateUser::rule(&call.caller);
     let authority = access::authority(transaction, call, &rule, command.actor.as_ref()).await?;
-    let is_support = matches!(authority, Authority::Caller) && without_actor == Scope::SupportAct;
+    let is_support = UpdateUser::is_on_supports_behalf(&call.caller, command.actor.as_ref());
     if is_support && !command.is_supports() {
         return Err(Error::ScopeMissing(Scope::DirectoryWrite));
     }
@@ -147,7 +156,7 @@ fn changed(old: &Person, command: &UpdateUser) -> Result<Person> {
     if command.username.is_some() || command.email.is_some() {
         let username = Username::from_stored(new.username.clone());
         let email = new.email.as_deref().map(Address::parse).transpose().map_err(|p| Error::field("user.email", p))?;
-        own_address(&username, email.as_ref())?;
+        own_address(&username, email.as_ref()).map_err(|p| Error::field("user.username", p))?;
     }
     Ok(new)
 }
