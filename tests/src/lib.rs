@@ -17,11 +17,13 @@
 
 pub mod broker;
 pub mod client;
+pub mod contract;
 pub mod database;
 pub mod people;
 pub mod refusal;
 pub mod resets;
 mod servers;
+pub mod wire;
 pub mod world;
 
 pub use people::Person;

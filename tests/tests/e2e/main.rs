@@ -1,5 +1,6 @@
 //! Everything seen from outside. One module for each subject.
 
+mod bad_input;
 mod crowd;
 mod delivery;
 mod faults;
