@@ -26,6 +26,9 @@ pub use testbed::sandi::settings::Program;
 /// How many stand at once: each is some five processes on a machine of few cores.
 const AT_ONCE: usize = 3;
 
+/// How long after a failed test the programs may still write.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// A running Sandi. Dropping it ends its programs and removes its database, virtual host and files; after a failed test
 /// the files stay, and their place is printed.
 pub struct World {
@@ -118,6 +121,10 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What the programs have to say about it may be on its way into their logs.
+            std::thread::sleep(LAST_WORDS);
+        }
         self.identities.clear();
         self.mailers.clear();
         if self.own_rabbitmq.is_none() {
