@@ -1,9 +1,13 @@
 //! Everything seen from outside. One module for each subject.
 
 mod bad_input;
+mod calls;
 mod crowd;
 mod delivery;
 mod faults;
 mod journeys;
 mod metrics;
+mod races;
+mod sameness;
+mod tokens;
 mod waiting;
