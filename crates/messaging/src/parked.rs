@@ -25,8 +25,9 @@ pub struct Parked {
     pub time: Option<OffsetDateTime>,
 }
 
-/// The first `limit` messages of `queue`. They stay there: nothing is acknowledged, and they are
-/// ready again when this returns.
+/// The first `limit` messages of `queue`, by when they were put aside. They stay there: nothing is
+/// acknowledged, and they are ready again when this returns. The same messages come in the same order
+/// each time.
 ///
 /// # Errors
 ///
@@ -35,7 +36,15 @@ pub async fn peek(broker: &Broker, queue: &str, limit: usize) -> Result<Vec<Park
     let link = broker.connect("peek").await?;
     let result = get(link.connection(), queue, limit).await;
     link.close().await;
-    result
+    result.map(|mut parked| {
+        // A quorum queue takes many messages that come back at once in any order.
+        parked.sort_by(|a, b| order(a).cmp(&order(b)));
+        parked
+    })
+}
+
+fn order(parked: &Parked) -> (Option<OffsetDateTime>, Option<&str>, &[u8]) {
+    (parked.time, parked.message_id.as_deref(), &parked.body)
 }
 
 async fn get(connection: &lapin::Connection, queue: &str, limit: usize) -> Result<Vec<Parked>, BrokerError> {
