@@ -19,6 +19,9 @@ use crate::{
 
 type EncappedKey = <Kem as hpke::Kem>::EncappedKey;
 
+/// The largest number of an attempt: the identity service keeps it in 32 bits with a sign.
+const MAX_ATTEMPT: u32 = i32::MAX.unsigned_abs();
+
 /// What everybody on the way may know of an event: enough to operate, nothing to attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventHeader {
@@ -96,7 +99,7 @@ pub enum DecodeError {
     /// Not a kind of event that carries a mail.
     #[error("the routing key is not that of a mail")]
     RoutingKeyUnknown,
-    /// The body is not the protobuf message of that routing key.
+    /// The body is not the protobuf message of that routing key, or its attempt has no number.
     #[error("the body is malformed")]
     BodyMalformed,
 }
@@ -177,20 +180,20 @@ pub fn open(
 /// Says whether the routing key or the body is not one of ours.
 pub fn decode_event(routing_key: &str, body: &[u8]) -> Result<Event, DecodeError> {
     // Both kinds have the same shape; the seal tells them apart.
-    match routing_key {
-        RESET_REQUESTED => ResetRequested::decode(body).map(|ResetRequested { header, sealed, attempt }| Event {
-            header,
-            sealed,
-            attempt,
-        }),
-        NOTICE_REQUESTED => NoticeRequested::decode(body).map(|NoticeRequested { header, sealed, attempt }| Event {
-            header,
-            sealed,
-            attempt,
-        }),
-        _ => return Err(DecodeError::RoutingKeyUnknown),
-    }
-    .map_err(|_| DecodeError::BodyMalformed)
+    let decoded =
+        match routing_key {
+            RESET_REQUESTED => ResetRequested::decode(body).map(|ResetRequested { header, sealed, attempt }| Event {
+                header,
+                sealed,
+                attempt,
+            }),
+            NOTICE_REQUESTED => NoticeRequested::decode(body)
+                .map(|NoticeRequested { header, sealed, attempt }| Event { header, sealed, attempt }),
+            _ => return Err(DecodeError::RoutingKeyUnknown),
+        };
+    let event = decoded.map_err(|_| DecodeError::BodyMalformed)?;
+    // No seal covers the number: one that no status can bear would leave the mail without a state.
+    if (1..=MAX_ATTEMPT).contains(&event.attempt) { Ok(event) } else { Err(DecodeError::BodyMalformed) }
 }
 
 /// Writes the body of attempt number `attempt` of a mail event.

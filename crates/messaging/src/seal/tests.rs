@@ -241,3 +241,12 @@ fn what_is_no_event_says_why() {
     let malformed = decode_event(RESET_REQUESTED, b"\xff\xff");
     assert_eq!(malformed.map_err(DecodeError::reason), Err("body_malformed"));
 }
+
+#[test]
+fn an_attempt_has_a_number_that_a_status_can_bear() {
+    let event = sealed_by(&Pair::new().identity());
+    for (attempt, good) in [(0, false), (1, true), (i32::MAX.unsigned_abs(), true), (u32::MAX, false)] {
+        let body = encode_event(RESET_REQUESTED, &event, attempt);
+        assert_eq!(decode_event(RESET_REQUESTED, &body).is_ok(), good, "{attempt}");
+    }
+}
