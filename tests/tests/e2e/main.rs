@@ -5,6 +5,7 @@ mod calls;
 mod crowd;
 mod delivery;
 mod faults;
+mod forgery;
 mod journeys;
 mod metrics;
 mod races;
