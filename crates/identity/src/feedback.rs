@@ -73,7 +73,7 @@ async fn handle(service: &Service, delivery: &Delivery, statuses: &Counter<u64>,
         tracing::warn!("a status cannot be understood and is parked");
         return Verdict::Park;
     };
-    statuses.add(1, &[KeyValue::new("outcome", status.outcome.as_str_name())]);
+    statuses.add(1, &[KeyValue::new("outcome", status.label())]);
     loop {
         match apply(service, &status).await {
             Ok(()) => return Verdict::Ack,
@@ -121,6 +121,20 @@ impl Status {
             outcome: (outcome != Outcome::Unspecified).then_some(outcome)?,
             message,
         })
+    }
+
+    /// The outcome as a metric's label, in the mailer's words.
+    fn label(&self) -> &'static str {
+        match self.outcome {
+            Outcome::Sent => "sent",
+            Outcome::Deferred => "deferred",
+            Outcome::Bounced => "bounced",
+            Outcome::Unknown => "unknown",
+            Outcome::Held => "held",
+            Outcome::Expired => "expired",
+            Outcome::Parked => "parked",
+            Outcome::Unspecified => "unspecified",
+        }
     }
 
     /// What the attempt came to, as people read it.

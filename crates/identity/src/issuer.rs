@@ -103,7 +103,7 @@ async fn put_off(service: &Service, request_id: Uuid, issued: &Counter<u64>) -> 
         let reset = without_mail(service, &request, None, NotSentReason::Internal, None);
         resets::insert(&mut transaction, &[reset]).await?;
         requests::finish(&mut transaction, &[request_id]).await?;
-        count(issued, "INTERNAL");
+        count(issued, "internal");
     }
     transaction.commit().await?;
     Ok(())
@@ -276,7 +276,7 @@ impl<'s> Batch<'s> {
         for person in people {
             let mail = SentMail { issue_time: self.now, expire_time: issued.expire_time, live: true };
             self.sent.entry(person.user_id).or_default().push(mail);
-            self.note(request, Some(person), "ok", "");
+            self.note(request, Some(person), "mailed", "");
         }
         self.resets.extend(issued.resets);
         self.events.push(issued.event);
@@ -291,7 +291,7 @@ impl<'s> Batch<'s> {
         cool_until: Option<OffsetDateTime>,
     ) {
         self.resets.push(without_mail(self.service, request, person, reason, cool_until));
-        self.note(request, person, reason.as_str(), reason.as_str());
+        self.note(request, person, label(reason), reason.as_str());
     }
 
     fn note(&mut self, request: &Request, person: Option<&Person>, outcome: &'static str, cause: &'static str) {
@@ -315,6 +315,20 @@ impl<'s> Batch<'s> {
             trace_id: trace.trace_id(),
             ip_prefix: request.ip_prefix.clone(),
         });
+    }
+}
+
+/// A reason as a metric's label.
+fn label(reason: NotSentReason) -> &'static str {
+    match reason {
+        NotSentReason::NoSuchAccount => "no_such_account",
+        NotSentReason::AccountDisabled => "account_disabled",
+        NotSentReason::NoAddress => "no_address",
+        NotSentReason::CoolingDown => "cooling_down",
+        NotSentReason::Expired => "expired",
+        NotSentReason::Revoked => "revoked",
+        NotSentReason::Parked => "parked",
+        NotSentReason::Internal => "internal",
     }
 }
 

@@ -51,6 +51,9 @@ impl Parts {
         let keys = Keys::load(&settings.keys.directory, Role::Identity).context("keys.directory")?;
         let amqp = url_from(settings.amqp.url_file.as_deref(), settings.amqp.url.as_ref(), "amqp.url")?;
         let broker = Broker::new(amqp, "sandi-identity").context("amqp.url")?;
+        if !settings.development && broker.has_built_in_login() {
+            anyhow::bail!("amqp.url: the broker's built-in login (guest) is for development mode only");
+        }
         server::tls(&settings.grpc.tls)?;
         Ok(Self { service: service(settings, Arc::new(keys))?, callers, broker })
     }
@@ -111,6 +114,10 @@ pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
         development = settings.development,
         "identity starts"
     );
+
+    if !settings.actors.issuer.is_empty() {
+        tracing::warn!("actors.issuer is set, but this version believes no actor tokens: they answer ACTOR_INVALID");
+    }
 
     let stop = runtime::shutdown::on_signal();
     // The workers go on while the last calls end: those may still write events.

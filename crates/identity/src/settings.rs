@@ -229,7 +229,7 @@ pub struct LimitSettings {
     pub mails_per_day: u32,
     /// Calls a second of one caller, in each process.
     pub caller_per_second: u32,
-    /// Password calls a minute of one end-user address (IPv6 by /64), in each process.
+    /// Calls a minute for one end-user address (IPv6 by /64), in each process.
     pub address_per_minute: u32,
 }
 

@@ -129,6 +129,14 @@ impl Broker {
         Ok(Self(Arc::new(Inner { url, program: program.to_owned(), host })))
     }
 
+    /// Whether the URL has no login, or the one that every RabbitMQ comes with (guest): for development only.
+    #[must_use]
+    pub fn has_built_in_login(&self) -> bool {
+        let authority = self.0.url.expose_secret().split_once("://").map_or("", |(_, rest)| rest);
+        let authority = authority.split('/').next().unwrap_or_default();
+        authority.rsplit_once('@').is_none_or(|(login, _)| login == "guest:guest")
+    }
+
     /// The name given to [`Broker::new`].
     #[must_use]
     pub fn program(&self) -> &str {

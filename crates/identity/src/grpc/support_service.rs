@@ -3,6 +3,7 @@
 use proto::identity::v1 as pb;
 use proto::identity::v1::support_service_server::SupportService;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::identity_service::missing;
 use super::present;
@@ -59,9 +60,14 @@ impl SupportService for Runner {
         let incoming = Incoming::new(request)?;
         let message = incoming.message;
         let mut fields = incoming.fields;
-        let organization_id = fields.uuid("organization_id", &message.organization_id);
+        let organization_id = fields.optional_uuid("organization_id", &message.organization_id);
         let user_id = fields.optional_uuid("user_id", &message.user_id);
-        let filters = [organization_id.as_bytes().as_slice(), user_id.as_ref().map_or(&[], |id| id.as_bytes())];
+        if message.organization_id.is_empty() && message.user_id.is_empty() {
+            fields.bad("organization_id", Problem::Empty);
+        }
+        let bytes = |id: &Option<Uuid>| id.as_ref().map_or(Vec::new(), |id| id.as_bytes().to_vec());
+        let filters = [bytes(&organization_id), bytes(&user_id)];
+        let filters: Vec<&[u8]> = filters.iter().map(Vec::as_slice).collect();
         let list = List::new("resets", &incoming.admitted.caller.name, &filters);
         let page = fields.page(&self.service.digests, list, message.page_size, &message.page_token);
         let actor = fields.actor(message.actor.as_ref(), &READ, &incoming.admitted.caller);

@@ -12,8 +12,8 @@ use crate::store::{organizations, users};
 
 /// What was asked.
 pub struct ListResets {
-    /// Only this organisation's.
-    pub organization_id: Uuid,
+    /// Only this organisation's; with a user it may be left out.
+    pub organization_id: Option<Uuid>,
     /// Only this user's.
     pub user_id: Option<Uuid>,
     /// Which page.
@@ -29,20 +29,21 @@ pub struct ListResets {
 pub async fn list_resets(service: &Service, call: &Call, command: ListResets) -> Result<(Vec<Reset>, String)> {
     let mut transaction = service.store.begin().await?;
     let authority = access::authority(&mut transaction, call, &access::READ, command.actor.as_ref()).await?;
-    let organization_id = command.organization_id;
-    if !authority.sees(Some(organization_id))
-        || organizations::by_id(&mut transaction, organization_id).await?.is_none()
+    if let Some(organization_id) = command.organization_id
+        && (!authority.sees(Some(organization_id))
+            || organizations::by_id(&mut transaction, organization_id).await?.is_none())
     {
         return Err(Error::OrganizationNotFound);
     }
     if let Some(user_id) = command.user_id {
-        let person = users::by_id(&mut transaction, user_id).await?;
-        if person.is_none_or(|person| person.organization.organization_id != organization_id) {
+        let person = users::by_id(&mut transaction, user_id).await?.ok_or(Error::UserNotFound)?;
+        let home = person.organization.organization_id;
+        if !authority.sees(Some(home)) || command.organization_id.is_some_and(|wanted| wanted != home) {
             return Err(Error::UserNotFound);
         }
     }
     let Page { limit, cursor, .. } = command.page;
-    let filter = Filter { organization_id: Some(organization_id), user_id: command.user_id, cursor };
+    let filter = Filter { organization_id: command.organization_id, user_id: command.user_id, cursor };
     let rows = resets::list(&mut transaction, &filter, limit + 1).await?;
     Ok(command.page.cut(&service.digests, rows, |reset| reset.reset_id))
 }

@@ -8,7 +8,7 @@ use messaging::{Broker, Keys, Role};
 use runtime::config::{read_secret, url_from};
 use runtime::{ConfigError, Failure};
 use rustls::pki_types::ServerName;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::{MailSettings, RelaySettings, Settings, TlsSetting};
 use crate::render::Letterhead;
@@ -85,17 +85,11 @@ fn broker(settings: &Settings, mistakes: &mut Mistakes) -> Option<Broker> {
     let url = url_from(amqp.url_file.as_deref(), amqp.url.as_ref(), "amqp.url")
         .map_err(|error| mistakes.0.push(error.to_string()))
         .ok()?;
-    if !settings.development && is_built_in_login(&url) {
+    let broker = mistakes.take("amqp.url", Broker::new(url, "sandi-mailer"))?;
+    if !settings.development && broker.has_built_in_login() {
         mistakes.add("amqp.url", "the broker's built-in login (guest) is for development mode only");
     }
-    mistakes.take("amqp.url", Broker::new(url, "sandi-mailer"))
-}
-
-/// Whether the URL has no login, or the one that every RabbitMQ comes with.
-fn is_built_in_login(url: &SecretString) -> bool {
-    let authority = url.expose_secret().split_once("://").map_or("", |(_, rest)| rest);
-    let authority = authority.split('/').next().unwrap_or_default();
-    authority.rsplit_once('@').is_none_or(|(login, _)| login == "guest:guest")
+    Some(broker)
 }
 
 fn keys(settings: &Settings, mistakes: &mut Mistakes) -> Option<Keys> {
