@@ -119,8 +119,7 @@ fn a_quiet_log_does_not_end_the_traces() {
 #[test]
 fn no_level_makes_clients_print_their_frames_and_headers() {
     let filter = capped();
-    assert!(!filter.would_enable("lapin::channels", &tracing::Level::TRACE));
-    assert!(filter.would_enable("lapin::channels", &tracing::Level::DEBUG));
+    assert!(!filter.would_enable("lapin::channels", &tracing::Level::ERROR));
     assert!(!filter.would_enable("opentelemetry-otlp", &tracing::Level::DEBUG));
     assert!(filter.would_enable("identity::issuer", &tracing::Level::TRACE));
 }
