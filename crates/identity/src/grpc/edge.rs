@@ -243,6 +243,10 @@ fn reasoned(response: Response<Body>) -> Response<Body> {
     if is_broken_body(&made) {
         return status::undecodable_body(Locale::default()).into_http();
     }
+    if made.code() == Code::NotFound {
+        // Health's own word for a service that is not here.
+        return status::no_such_service().into_http();
+    }
     let reason = match made.code() {
         Code::Unimplemented => Reason::MethodUnknown,
         // A message past the limit.

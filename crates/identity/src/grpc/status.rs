@@ -49,6 +49,13 @@ pub fn scope_missing(scope: Scope, locale: Locale) -> Status {
     build(Reason::ScopeMissing, locale, None, Vec::new(), metadata)
 }
 
+/// The status of a health check of a service that is not here: its code is of grpc.health.v1.
+pub fn no_such_service() -> Status {
+    let reason = Reason::MethodUnknown;
+    let details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, HashMap::new());
+    Status::with_error_details(Code::NotFound, "there is no such service here", details)
+}
+
 /// The status of a body that no message can be read from.
 pub fn undecodable_body(locale: Locale) -> Status {
     of(&Error::field("body", Problem::NotDecodable), locale, "")

@@ -71,6 +71,8 @@ async fn store(service: &Service, call: &Call, command: &AdminReset, once: Optio
     let person = users::lock(&mut transaction, command.user_id).await?.ok_or(Error::UserNotFound)?;
     access::may_reset(&authority, &person)?;
     call.note_person(&person);
+    // Where no actor's language came first.
+    call.speaks_to(&person);
     if !person.is_active() {
         return Err(Error::UserDisabled);
     }

@@ -103,6 +103,8 @@ async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<P
         .filter(|person| authority.sees(Some(person.organization.organization_id)))
         .ok_or(Error::UserNotFound)?;
     call.note_person(&old);
+    // Where no actor's language came first.
+    call.speaks_to(&old);
     if command.changes_standing() {
         access::may_change_standing(&authority, &old)?;
     }
