@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::net::TcpStream;
 use tonic::Status;
 
-use crate::{Refusal, World};
+use crate::{Refusal, World, contract};
 
 /// One HTTP/2 connection. Clones share it.
 #[derive(Clone)]
@@ -55,6 +55,15 @@ impl Call {
         let headers = [("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", "10S")];
         let call = Self { path: path.to_owned(), headers: HeaderMap::new(), body: Bytes::new() };
         headers.into_iter().fold(call, |call, (name, value)| call.header(name, value)).message(&[])
+    }
+
+    /// A call of the contract by its name, with a request in its JSON form.
+    ///
+    /// # Panics
+    /// When there is no such call, or the request does not fit.
+    pub fn of(rpc: &str, request: serde_json::Value) -> Self {
+        let rpc = contract::rpc(rpc);
+        Self::to(&contract::path(&rpc)).message(&contract::encoded(&rpc, request))
     }
 
     /// With the token of a caller.

@@ -4,6 +4,7 @@ mod bad_input;
 mod calls;
 mod crowd;
 mod delivery;
+mod errors;
 mod faults;
 mod forgery;
 mod journeys;
