@@ -19,8 +19,9 @@ CREATE TABLE users (
 );
 
 -- Reset requests by address, and the list of an organisation by name or display name.
-CREATE INDEX users_email ON users (email);
+CREATE INDEX users_email ON users (email, state, create_time DESC);
 CREATE INDEX users_organization_username ON users (organization_id, username);
+CREATE INDEX users_organization_role ON users (organization_id, role);
 -- The collation folds letters beyond ASCII, whatever the database's own one is.
 CREATE INDEX users_organization_display_name
     ON users (organization_id, lower(display_name COLLATE "und-x-icu") text_pattern_ops);

@@ -18,6 +18,8 @@ CREATE TABLE outbox (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 200);
 
 CREATE INDEX outbox_due ON outbox (due_time) WHERE due_time IS NOT NULL;
+-- Published, without a status so far.
+CREATE INDEX outbox_heard ON outbox (heard_time) WHERE due_time IS NULL;
 CREATE INDEX outbox_expire ON outbox (expire_time) WHERE expire_time IS NOT NULL;
 
 COMMENT ON TABLE outbox IS 'Events to publish, and mails whose outcome is not final yet.';

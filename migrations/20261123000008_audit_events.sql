@@ -39,7 +39,8 @@ COMMENT ON COLUMN audit_events.ip_prefix IS 'The person''s /24 or /48.';
 
 -- The service's role cannot make or drop tables, so the owner lends it these two moves and nothing else.
 CREATE FUNCTION maintain_audit_partitions(retention interval) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp SET timezone = 'UTC' SET lock_timeout = '200ms' AS $$
 DECLARE
     month timestamptz;
     old record;
@@ -60,7 +61,9 @@ BEGIN
         JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'audit_events'::regclass
           AND c.relname ~ '^audit_events_[0-9]{6}$'
-          AND to_timestamp(right(c.relname, 6), 'YYYYMM') + interval '1 month' < now() - retention
+          -- Whoever calls, the last 30 days stay.
+          AND to_timestamp(right(c.relname, 6), 'YYYYMM') + interval '1 month'
+              < now() - GREATEST(retention, interval '30 days')
     LOOP
         EXECUTE format('DROP TABLE %I', old.relname);
     END LOOP;
@@ -68,6 +71,8 @@ END
 $$;
 
 COMMENT ON FUNCTION maintain_audit_partitions(interval) IS
-    'Makes the partitions of this month and the next two, drops those whose last row is older than the retention.';
+    'Makes the partitions of this month and the next two, drops those whose last row is older than the retention, which is 30 days at least. Gives up rather than make calls wait.';
+
+REVOKE ALL ON FUNCTION maintain_audit_partitions(interval) FROM PUBLIC;
 
 SELECT maintain_audit_partitions(interval '400 days');

@@ -137,6 +137,15 @@ impl Status {
         }
     }
 
+    /// Whether the outcome says something of the address itself: that it is wrong, or that it is good.
+    fn speaks_of_address(&self) -> Option<bool> {
+        match self.outcome {
+            Outcome::Bounced if condemns_address(&self.message.enhanced_code) => Some(true),
+            Outcome::Sent => Some(false),
+            _ => None,
+        }
+    }
+
     /// What the attempt came to, as people read it.
     fn state(&self) -> DeliveryState {
         match self.outcome {
@@ -152,6 +161,9 @@ impl Status {
 
 async fn apply(service: &Service, status: &Status) -> Result<(), StoreError> {
     let mut transaction = service.store.begin().await?;
+    if let Some(refused) = status.speaks_of_address() {
+        users::lock_addressees(&mut transaction, status.event_id, refused).await?;
+    }
     let waiting = outbox::lock_waiting(&mut transaction, status.event_id).await?;
     if waiting.is_none() && !resets::has_event(&mut transaction, status.event_id).await? {
         // Swept away by the retention, or never ours.
@@ -172,6 +184,7 @@ async fn apply(service: &Service, status: &Status) -> Result<(), StoreError> {
         DeliveryEvent::Deferred | DeliveryEvent::Unknown { second: false } => {
             if let Some(waiting) = &waiting {
                 beside.next_attempt_time = schedule(service, &mut transaction, status, waiting).await?;
+                resets::expect_attempt(&mut transaction, status.event_id, beside.next_attempt_time).await?;
             }
         }
         DeliveryEvent::Held => outbox::heard(&mut transaction, status.event_id).await?,
@@ -237,13 +250,10 @@ fn gap(gaps: &[Duration], attempt: i32, jitter: u8) -> Duration {
 
 /// Keeps what a final answer says of the address itself.
 async fn judge_address(transaction: &mut Transaction, status: &Status) -> Result<(), StoreError> {
-    let code = status.message.enhanced_code.as_str();
-    match status.outcome {
-        Outcome::Bounced if condemns_address(code) => {
-            users::mark_undeliverable(transaction, status.event_id, code).await
-        }
-        Outcome::Sent => users::clear_undeliverable(transaction, status.event_id).await,
-        _ => Ok(()),
+    match status.speaks_of_address() {
+        Some(true) => users::mark_undeliverable(transaction, status.event_id, &status.message.enhanced_code).await,
+        Some(false) => users::clear_undeliverable(transaction, status.event_id).await,
+        None => Ok(()),
     }
 }
 

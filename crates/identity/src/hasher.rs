@@ -23,6 +23,8 @@ const SALT_BYTES: usize = 16;
 const TAG_BYTES: usize = 32;
 /// Niceness of the threads, so that cheap calls stay quick under a flood of log-ins.
 const NICE: i32 = 19;
+/// Longest time that is believed of one job.
+const LONGEST_JOB: Duration = Duration::from_secs(2);
 /// First guess of one hash, until one has been measured.
 const FIRST_GUESS: Duration = Duration::from_millis(20);
 
@@ -218,10 +220,13 @@ impl Hasher {
     fn admit(&self, job: Job) -> Result<(), HasherError> {
         let mut state = self.shared.lock();
         let ahead = u32::try_from(state.jobs.len()).unwrap_or(u32::MAX).saturating_add(state.running);
+        // A free thread takes the job at once, whatever was measured before: else one long stall would
+        // keep every later job out, and nothing would ever be measured again.
+        let has_to_wait = ahead >= self.shared.threads;
         // Whole rounds of the pool that must end before this job begins.
         let wait = state.one_job * (ahead / self.shared.threads);
         let left = job.patience.deadline.saturating_duration_since(Instant::now());
-        if wait > self.max_wait || wait + state.one_job > left {
+        if has_to_wait && (wait > self.max_wait || wait + state.one_job > left) {
             return Err(HasherError::Busy { retry_after: wait.max(state.one_job) });
         }
         state.jobs.push_back(job);
@@ -241,7 +246,8 @@ fn work(shared: &Shared, blocks: usize) {
             // A panic in one job must not cost the thread.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (job.work)(&mut memory)));
             memory.truncate(blocks);
-            let took = begun.elapsed();
+            // A stall of the whole machine is not the price of a hash.
+            let took = begun.elapsed().min(LONGEST_JOB);
             let mut state = shared.lock();
             state.one_job = (state.one_job * 7 + took) / 8;
         }
@@ -359,6 +365,14 @@ mod tests {
             answers.iter().any(|a| matches!(a, Err(HasherError::Busy { retry_after }) if !retry_after.is_zero())),
             "the rest are refused"
         );
+    }
+
+    #[tokio::test]
+    async fn after_a_stall_a_free_thread_still_takes_jobs() {
+        let hasher = hasher(Duration::from_secs(2));
+        hasher.shared.lock().one_job = Duration::from_secs(3600);
+        let checked = hasher.verify(password("x"), None, &patience()).await;
+        assert_eq!(checked, Ok(Checked { matches: false, outdated: false }));
     }
 
     #[tokio::test]

@@ -76,28 +76,37 @@ async fn issue_batch(service: &Service, issued: &Counter<u64>) -> Result<usize, 
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "a batch failed, trying its requests one by one");
             for request_id in claimed {
-                issue_alone(service, request_id, issued).await;
+                if issue_alone(service, request_id, issued).await.is_err() {
+                    // The database is away: none of the others would fare better.
+                    break;
+                }
             }
             Err(())
         }
     }
 }
 
-async fn issue_alone(service: &Service, request_id: Uuid, issued: &Counter<u64>) {
-    let Err(error) = issue(service, Claim::One(request_id), &mut Vec::new(), issued).await else { return };
-    tracing::error!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request cannot be issued");
-    if let Err(error) = put_off(service, request_id, issued).await {
-        tracing::warn!(request.id = %request_id, error = &error as &dyn std::error::Error, "it cannot be put off either");
+/// Issues one request, or puts it off.
+async fn issue_alone(service: &Service, request_id: Uuid, issued: &Counter<u64>) -> Result<(), StoreError> {
+    let Err(error) = issue(service, Claim::One(request_id), &mut Vec::new(), issued).await else { return Ok(()) };
+    let ours = !matches!(error, IssueError::Store(StoreError::Unavailable(_) | StoreError::Collision(_)));
+    if ours {
+        tracing::error!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request cannot be issued");
+    } else {
+        tracing::warn!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request has to wait");
     }
+    put_off(service, request_id, ours, issued).await
 }
 
-/// Tries a request later, and gives it up when that happened too often.
-async fn put_off(service: &Service, request_id: Uuid, issued: &Counter<u64>) -> Result<(), StoreError> {
+/// Tries a request later. A fault of ours is counted, and ends the request when it happened too often;
+/// trouble in the database is not, and lasts no longer than the life of the link.
+async fn put_off(service: &Service, request_id: Uuid, ours: bool, issued: &Counter<u64>) -> Result<(), StoreError> {
     let mut transaction = service.store.begin().await?;
     let [jitter] = service.random_bytes();
     let delay = Duration::from_millis(2000 + u64::from(jitter) * 8);
-    let tries = requests::put_off(&mut transaction, request_id, delay).await?;
-    if tries.is_some_and(|tries| tries >= MAX_TRIES)
+    let tries = requests::put_off(&mut transaction, request_id, delay, ours).await?;
+    if ours
+        && tries.is_some_and(|tries| tries >= MAX_TRIES)
         && let Some(request) = requests::claim(&mut transaction, request_id).await?
     {
         let reset = without_mail(service, &request, None, NotSentReason::Internal, None);

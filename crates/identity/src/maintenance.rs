@@ -29,7 +29,10 @@ pub async fn run(service: Arc<Service>, stop: CancellationToken) {
 async fn tidy(service: &Service, stop: &CancellationToken) -> Result<(), StoreError> {
     let retention = &service.settings.retention;
     let mut connection = service.store.connection().await?;
-    maintenance::maintain_audit_partitions(&mut connection, retention.audit).await?;
+    if let Err(error) = maintenance::maintain_audit_partitions(&mut connection, retention.audit).await {
+        // Somebody reads the audit for long; there are two months of partitions to spare.
+        tracing::info!(error = &error as &dyn std::error::Error, "the audit's partitions are looked after later");
+    }
     loop {
         let gone = maintenance::prune_resets(&mut connection, retention.resets, BATCH).await?
             + maintenance::prune_idempotency_keys(&mut connection, retention.idempotency, BATCH).await?;

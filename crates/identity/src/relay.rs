@@ -4,7 +4,7 @@
 //! is not published any more.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use messaging::TraceHeaders;
@@ -27,16 +27,21 @@ use crate::store::outbox::{self, Claimed};
 use crate::store::resets::{self, Beside};
 use crate::store::{self, StoreError};
 
-/// Rows of one claim.
-const BATCH: i64 = 256;
-/// Confirms awaited at one time.
+/// Rows of one claim, and confirms awaited at one time: one claim is one window, so that a lease need
+/// only outlast one confirm.
 const WINDOW: usize = 64;
-/// How long a claim holds: longer than a confirm may take.
+/// How long a claim holds: longer than a confirm may take (10 s).
 const LEASE: Duration = Duration::from_secs(12);
 /// How long to sleep when nobody rings.
 const POLL: Duration = Duration::from_secs(1);
 /// How long a row rests that could not be published.
 const REST: Duration = Duration::from_secs(1);
+/// How often it is tried to mark what was published.
+const MARK_TRIES: u32 = 5;
+const MARK_PAUSE: Duration = Duration::from_millis(100);
+/// How long the mailer's queue must have been empty before silence means loss: mailers that come back
+/// hold the last of it for a while.
+const EMPTY_FOR: Duration = Duration::from_secs(60);
 /// How often waiting mails are looked after.
 const CARE: Duration = Duration::from_secs(5);
 /// How long after its end a mail is given up: time for a status on its way.
@@ -65,7 +70,10 @@ pub async fn run(service: Arc<Service>, broker: Broker, publisher: Publisher, st
             .u64_counter("sandi.outbox.published")
             .with_description("Events the relay tried to publish, by routing key and outcome.")
             .build(),
-        due: meter.i64_gauge("sandi.outbox.due").with_description("Events that are due to be published.").build(),
+        due: meter
+            .i64_gauge("sandi.outbox.due")
+            .with_description("Events that are due to be published; counted up to 10,000.")
+            .build(),
         oldest: meter
             .f64_gauge("sandi.outbox.oldest")
             .with_unit("s")
@@ -73,7 +81,7 @@ pub async fn run(service: Arc<Service>, broker: Broker, publisher: Publisher, st
             .build(),
         waiting: meter
             .i64_gauge("sandi.outbox.waiting")
-            .with_description("Mails that wait for a status or their next attempt.")
+            .with_description("Mails that wait for a status or their next attempt; counted up to 20,000.")
             .build(),
     };
     tokio::join!(relay.publish_until(&stop), relay.care_until(&stop));
@@ -82,10 +90,11 @@ pub async fn run(service: Arc<Service>, broker: Broker, publisher: Publisher, st
 impl Relay {
     async fn publish_until(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            // Without a connection nothing is claimed: the rows are as safe where they are.
+            // A broker that is away or takes nothing gets nothing: the rows are as safe where they are.
             let full = self.publisher.connected()
+                && !self.publisher.blocked()
                 && match self.publish_batch().await {
-                    Ok(count) => count == usize::try_from(BATCH).unwrap_or_default(),
+                    Ok(count) => count == WINDOW,
                     Err(error) => {
                         tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
                         false
@@ -104,10 +113,10 @@ impl Relay {
     /// Publishes what is due, and returns how many rows that were.
     async fn publish_batch(&self) -> Result<usize, StoreError> {
         let store = &self.service.store;
-        let claimed = outbox::claim(&mut *store.connection().await?, BATCH, LEASE).await?;
+        let claimed = outbox::claim(&mut *store.connection().await?, WINDOW, LEASE).await?;
         let count = claimed.len();
         let (wanted, unwanted): (Vec<_>, Vec<_>) =
-            claimed.into_iter().partition(|event| event.wanted && !event.expired);
+            claimed.into_iter().partition(|event| event.live && event.active && !event.expired);
         self.settle(&unwanted).await?;
 
         let mut done = Vec::new();
@@ -131,14 +140,25 @@ impl Relay {
         if !any {
             return Ok(count);
         }
-        let mut transaction = store.begin().await?;
-        outbox::delete(&mut transaction, &done).await?;
-        let queued = outbox::published(&mut transaction, &mailed).await?;
-        resets::advance(&mut transaction, &queued, DeliveryEvent::Published, Beside::default()).await?;
-        resets::attempt_begun(&mut transaction, &queued).await?;
-        outbox::put_off(&mut transaction, &failed, REST).await?;
-        transaction.commit().await?;
+        let mut tries = 1;
+        while let Err(error) = self.mark(&done, &mailed, &failed).await {
+            // What is not marked is published once more.
+            if tries == MARK_TRIES {
+                return Err(error);
+            }
+            tokio::time::sleep(MARK_PAUSE * tries).await;
+            tries += 1;
+        }
         Ok(count)
+    }
+
+    async fn mark(&self, done: &[Uuid], mailed: &[(Uuid, i32)], failed: &[Uuid]) -> Result<(), StoreError> {
+        let mut transaction = self.service.store.begin().await?;
+        outbox::delete(&mut transaction, done).await?;
+        let queued = outbox::published(&mut transaction, mailed).await?;
+        resets::advance(&mut transaction, &queued, DeliveryEvent::Published, Beside::default()).await?;
+        outbox::put_off(&mut transaction, failed, REST).await?;
+        transaction.commit().await.map_err(StoreError::from)
     }
 
     /// Ends mails that nobody wants any more.
@@ -147,9 +167,9 @@ impl Relay {
             return Ok(());
         }
         let mut transaction = self.service.store.begin().await?;
-        for (expired, reason) in [(true, NotSentReason::Expired), (false, NotSentReason::Revoked)] {
+        for reason in [NotSentReason::Expired, NotSentReason::Revoked, NotSentReason::AccountDisabled] {
             let ids: Vec<Uuid> =
-                unwanted.iter().filter(|event| event.expired == expired).map(|event| event.event_id).collect();
+                unwanted.iter().filter(|event| end(event) == reason).map(|event| event.event_id).collect();
             let beside = Beside { not_sent_reason: Some(reason), ..Beside::default() };
             resets::advance(&mut transaction, &ids, DeliveryEvent::NotSent(reason), beside).await?;
             outbox::delete(&mut transaction, &ids).await?;
@@ -203,8 +223,9 @@ impl Relay {
     }
 
     async fn care_until(&self, stop: &CancellationToken) {
+        let mut empty_since = None;
         while !stop.is_cancelled() {
-            if let Err(error) = self.care().await {
+            if let Err(error) = self.care(&mut empty_since).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "waiting mails cannot be looked after");
             }
             tokio::select! {
@@ -214,10 +235,10 @@ impl Relay {
         }
     }
 
-    async fn care(&self) -> Result<(), StoreError> {
+    async fn care(&self, empty_since: &mut Option<Instant>) -> Result<(), StoreError> {
         let store = &self.service.store;
         sweep(store).await?;
-        self.republish_silent().await?;
+        self.republish_silent(empty_since).await?;
         let backlog = outbox::backlog(&mut *store.connection().await?).await?;
         self.due.record(backlog.due, &[]);
         self.oldest.record(backlog.oldest_seconds, &[]);
@@ -226,13 +247,22 @@ impl Relay {
     }
 
     /// A mail without a word for long, while the mailer's queue has nothing ready, was lost on its way.
-    async fn republish_silent(&self) -> Result<(), StoreError> {
+    async fn republish_silent(&self, empty_since: &mut Option<Instant>) -> Result<(), StoreError> {
         let store = &self.service.store;
         let silence = self.service.settings.resets.silence;
         if !outbox::any_silent(&mut *store.connection().await?, silence).await? {
             return Ok(());
         }
-        match topology::ready_messages(&self.broker, MAILER_REQUESTS).await {
+        let ready = topology::ready_messages(&self.broker, MAILER_REQUESTS).await;
+        let empty_for = match ready {
+            Ok(0) => Some(empty_since.get_or_insert_with(Instant::now).elapsed()),
+            _ => {
+                *empty_since = None;
+                None
+            }
+        };
+        match ready {
+            Ok(0) if empty_for.is_some_and(|empty| empty < EMPTY_FOR.min(silence)) => {}
             Ok(0) => {
                 let count = outbox::republish_silent(&mut *store.connection().await?, silence, CARE_BATCH).await?;
                 tracing::warn!(count, "mails without a status are published again");
@@ -257,6 +287,15 @@ async fn sweep(store: &store::Store) -> Result<(), StoreError> {
         tracing::warn!(count = swept.len(), "mails were given up: their links have ended");
     }
     Ok(())
+}
+
+/// Why a mail is not sent any more.
+fn end(event: &Claimed) -> NotSentReason {
+    match (event.expired, event.live) {
+        (true, _) => NotSentReason::Expired,
+        (false, false) => NotSentReason::Revoked,
+        (false, true) => NotSentReason::AccountDisabled,
+    }
 }
 
 fn known(routing_key: &str) -> Option<&'static str> {

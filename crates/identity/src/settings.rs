@@ -280,7 +280,20 @@ impl Settings {
             );
         }
         check(!self.product_name.trim().is_empty(), "product_name: must not be empty".into());
-        check(!self.resets.retry_gaps.is_empty(), "resets.retry_gaps: needs at least one gap".into());
+        let gaps = &self.resets.retry_gaps;
+        check(
+            !gaps.is_empty() && gaps.iter().all(|gap| *gap >= Duration::from_secs(1)),
+            "resets.retry_gaps: needs at least one gap, each of 1 s or more".into(),
+        );
+        let day = Duration::from_secs(24 * 60 * 60);
+        for (name, kept, least) in [
+            // A mail must not outlive its links.
+            ("resets", self.retention.resets, 2 * day),
+            ("audit", self.retention.audit, 30 * day),
+            ("idempotency", self.retention.idempotency, Duration::from_secs(60)),
+        ] {
+            check(kept >= least, format!("retention.{name}: must be at least {} s", least.as_secs()));
+        }
         check(!self.resets.silence.is_zero(), "resets.silence: must be longer than 0 s".into());
         let passwords = &self.passwords;
         check(

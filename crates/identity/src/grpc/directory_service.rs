@@ -294,6 +294,7 @@ fn changed_organization(
         ("reply_to", !new.reply_to.is_empty()),
         ("suspended", new.suspended),
         ("password_policy", new.password_policy.is_some()),
+        ("password_policy.min_length", false),
     ];
     for path in fields.mask(mask, &known) {
         let name = format!("organization.{path}");
@@ -321,7 +322,7 @@ fn changed_organization(
                 command.reply_to = fields.keep(&name, parse_reply_to(&new.reply_to)).map(|to| text(to.as_ref()));
             }
             "suspended" => command.suspended = Some(new.suspended),
-            "password_policy" => {
+            "password_policy" | "password_policy.min_length" => {
                 command.password_min_length = Some(min_length(fields, new.password_policy.as_ref()));
             }
             _ => {}

@@ -26,9 +26,8 @@ pub async fn run(service: &Service, reporter: HealthReporter, checks: Checks, st
             () = stop.cancelled() => break,
             _ = every.tick() => {}
         }
-        let answer = match tokio::time::timeout(BOUND, service.store.now()).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
+        let answer = match tokio::time::timeout(BOUND, service.store.check()).await {
+            Ok(answer) => answer,
             Err(_) => Err("the database does not answer".to_owned()),
         };
         let status = if answer.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };

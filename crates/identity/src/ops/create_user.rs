@@ -55,12 +55,12 @@ pub async fn create_user(service: &Service, call: &Call, mut command: CreateUser
         return Err(Error::field("user.email", Problem::Required));
     }
     let once = once(service, call, &command);
-    if let Some(stored) = idempotency::earlier(service, call, once.as_ref()).await? {
-        return repeat(&mut service.store.begin().await?, stored.resource_id).await;
-    }
     let mut transaction = service.store.begin().await?;
     let (_, mut person) = draft(service, call, &mut transaction, &command).await?;
     drop(transaction);
+    if let Some(stored) = idempotency::earlier(service, call, once.as_ref()).await? {
+        return repeat(&mut service.store.begin().await?, stored.resource_id).await;
+    }
     if let Some(password) = command.password.take() {
         let password = password.well_formed("password")?;
         credentials::judge(service, call, &person, &password, None).await?;
@@ -157,11 +157,11 @@ async fn store(
     person: Person,
 ) -> Result<Person> {
     let mut transaction = service.store.begin().await?;
+    // Once more: the actor may have lost the right while the password was hashed.
+    let (authority, _) = draft(service, call, &mut transaction, command).await?;
     if let Some(stored) = idempotency::claim(&mut transaction, call, once).await? {
         return repeat(&mut transaction, stored.resource_id).await;
     }
-    // Once more: the actor may have lost the right while the password was hashed.
-    let (authority, _) = draft(service, call, &mut transaction, command).await?;
     users::insert(&mut transaction, &person).await.map_err(username_taken)?;
     call.note_person(&person);
     if command.send_invitation && person.is_active() {

@@ -10,6 +10,11 @@ use super::connect_options;
 /// The migrations of `migrations/`, compiled in.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
+/// Version of the newest migration.
+pub(super) fn newest() -> Option<i64> {
+    MIGRATIONS.iter().map(|migration| migration.version).max()
+}
+
 /// Applies what is missing, as the owner, and returns how many migrations there are.
 ///
 /// # Errors
@@ -36,11 +41,11 @@ async fn grant(connection: &mut PgConnection, role: &str) -> sqlx::Result<()> {
              service text := quote_ident(current_setting('sandi.service_role'));
          BEGIN
              EXECUTE 'GRANT USAGE ON SCHEMA ' || quote_ident(current_schema()) || ' TO ' || service;
-             EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON organizations, users, reset_requests, resets, outbox,
-                      delivery_attempts, idempotency_keys TO ' || service;
+             EXECUTE 'GRANT SELECT, INSERT, UPDATE ON organizations, users TO ' || service;
+             EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON reset_requests, resets, outbox, delivery_attempts,
+                      idempotency_keys TO ' || service;
              EXECUTE 'GRANT SELECT, INSERT ON audit_events TO ' || service;
              EXECUTE 'GRANT SELECT ON _sqlx_migrations TO ' || service;
-             EXECUTE 'REVOKE ALL ON FUNCTION maintain_audit_partitions(interval) FROM PUBLIC';
              EXECUTE 'GRANT EXECUTE ON FUNCTION maintain_audit_partitions(interval) TO ' || service;
          END
          $$",

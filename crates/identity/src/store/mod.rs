@@ -89,17 +89,20 @@ impl Store {
         Ok(self.pool.acquire().await?)
     }
 
-    /// The database's clock, which all expiry follows.
+    /// Whether the database answers and has every migration this program needs; a newer one is as good.
     ///
     /// # Errors
-    /// As [`Store::begin`].
-    pub async fn now(&self) -> Result<OffsetDateTime> {
-        Ok(sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await?)
-    }
-
-    /// Closes the pool.
-    pub async fn close(&self) {
-        self.pool.close().await;
+    /// One line for the health page.
+    pub async fn check(&self) -> std::result::Result<(), String> {
+        let newest: Result<Option<i64>> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::from);
+        match newest {
+            Ok(newest) if newest >= migrate::newest() => Ok(()),
+            Err(StoreError::Unavailable(_)) => Err("the database is away".into()),
+            _ => Err("the database is not at this version; run `identity migrate`".into()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use messaging::topology::RESET_REQUESTED;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -46,8 +47,10 @@ pub struct Claimed {
     pub create_time: OffsetDateTime,
     /// Whether its time is over.
     pub expired: bool,
-    /// Whether a link in it may still be used; true for events without links.
-    pub wanted: bool,
+    /// Whether a link in it is live; true for events without links.
+    pub live: bool,
+    /// Whether the account of such a link is active; true for events without links.
+    pub active: bool,
     /// W3C trace context.
     pub traceparent: Option<String>,
     /// W3C trace state.
@@ -108,7 +111,7 @@ pub async fn insert(connection: &mut PgConnection, events: &[NewEvent]) -> Resul
 ///
 /// # Errors
 /// The database's.
-pub async fn claim(connection: &mut PgConnection, limit: i64, lease: Duration) -> Result<Vec<Claimed>> {
+pub async fn claim(connection: &mut PgConnection, limit: usize, lease: Duration) -> Result<Vec<Claimed>> {
     Ok(sqlx::query_as(
         "WITH due AS (
              SELECT event_id FROM outbox
@@ -123,16 +126,18 @@ pub async fn claim(connection: &mut PgConnection, limit: i64, lease: Duration) -
          WHERE o.event_id = due.event_id
          RETURNING o.event_id, o.routing_key, o.header, o.body, o.attempt, o.create_time, o.traceparent, o.tracestate,
              COALESCE(o.expire_time <= clock_timestamp(), false) AS expired,
-             NOT EXISTS (SELECT FROM resets r WHERE r.event_id = o.event_id)
-             OR EXISTS (
+             o.routing_key <> $3 OR EXISTS (
+                 SELECT FROM resets r
+                 WHERE r.event_id = o.event_id AND r.link_state = $4 AND r.expire_time > clock_timestamp()) AS live,
+             o.routing_key <> $3 OR EXISTS (
                  SELECT FROM resets r
                  JOIN users u USING (user_id)
                  JOIN organizations g ON g.organization_id = u.organization_id
-                 WHERE r.event_id = o.event_id AND r.link_state = $3 AND r.expire_time > clock_timestamp()
-                   AND u.state = $4 AND NOT g.suspended) AS wanted",
+                 WHERE r.event_id = o.event_id AND r.link_state = $4 AND u.state = $5 AND NOT g.suspended) AS active",
     )
-    .bind(limit)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
     .bind(lease.as_secs_f64())
+    .bind(RESET_REQUESTED)
     .bind(LinkState::Live.as_i16())
     .bind(UserState::Active.as_i16())
     .fetch_all(connection)
@@ -296,17 +301,20 @@ pub async fn sweep(connection: &mut PgConnection, grace: Duration, limit: i64) -
     .await?)
 }
 
-/// Measures the outbox.
+/// Measures the outbox. Counts end at 10,000, so that looking costs the same however long it is.
 ///
 /// # Errors
 /// The database's.
 pub async fn backlog(connection: &mut PgConnection) -> Result<Backlog> {
     Ok(sqlx::query_as(
-        "SELECT count(*) FILTER (WHERE due_time <= now()) AS due,
-                COALESCE(extract(epoch FROM now() - min(due_time) FILTER (WHERE due_time <= now())), 0)::float8
-                    AS oldest_seconds,
-                count(*) FILTER (WHERE due_time IS NULL OR due_time > now()) AS waiting
-         FROM outbox",
+        "SELECT
+             (SELECT count(*) FROM (SELECT FROM outbox WHERE due_time <= now() LIMIT 10000) AS due) AS due,
+             COALESCE(extract(epoch FROM now() - (
+                 SELECT due_time FROM outbox WHERE due_time <= now() ORDER BY due_time LIMIT 1)), 0)::float8
+                 AS oldest_seconds,
+             (SELECT count(*) FROM (SELECT FROM outbox WHERE due_time > now() LIMIT 10000) AS later)
+             + (SELECT count(*) FROM (SELECT FROM outbox WHERE due_time IS NULL AND heard_time <= now() LIMIT 10000)
+                AS published) AS waiting",
     )
     .fetch_one(connection)
     .await?)

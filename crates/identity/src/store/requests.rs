@@ -214,19 +214,25 @@ pub async fn finish(connection: &mut PgConnection, request_ids: &[Uuid]) -> Resu
     Ok(())
 }
 
-/// Puts a request off because we failed; returns how often that happened so far.
+/// Puts a request off; returns how often that was for a fault of ours so far.
 ///
 /// # Errors
 /// The database's.
-pub async fn put_off(connection: &mut PgConnection, request_id: Uuid, delay: Duration) -> Result<Option<i16>> {
+pub async fn put_off(
+    connection: &mut PgConnection,
+    request_id: Uuid,
+    delay: Duration,
+    ours: bool,
+) -> Result<Option<i16>> {
     Ok(sqlx::query_scalar(
         "UPDATE reset_requests
-         SET tries = tries + 1, due_time = now() + make_interval(secs => $2)
+         SET tries = tries + $3::integer, due_time = now() + make_interval(secs => $2)
          WHERE request_id = $1 AND due_time IS NOT NULL
          RETURNING tries",
     )
     .bind(request_id)
     .bind(delay.as_secs_f64())
+    .bind(i32::from(ours))
     .fetch_optional(connection)
     .await?)
 }

@@ -341,21 +341,17 @@ pub async fn complete(connection: &mut PgConnection, reset_id: Uuid) -> Result<b
 /// # Errors
 /// The database's.
 pub async fn revoke_all(connection: &mut PgConnection, user_id: Uuid) -> Result<()> {
-    sqlx::query(
-        "WITH revoked AS (
-             UPDATE resets SET link_state = $2, update_time = now()
-             WHERE user_id = $1 AND link_state = $3 AND expire_time > clock_timestamp()
-             RETURNING event_id
-         )
-         UPDATE outbox SET due_time = now()
-         WHERE event_id IN (SELECT event_id FROM revoked) AND due_time > now()",
+    let event_ids: Vec<Uuid> = sqlx::query_scalar(
+        "UPDATE resets SET link_state = $2, update_time = now()
+         WHERE user_id = $1 AND link_state = $3 AND expire_time > clock_timestamp()
+         RETURNING event_id",
     )
     .bind(user_id)
     .bind(LinkState::Revoked.as_i16())
     .bind(LinkState::Live.as_i16())
-    .execute(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    Ok(())
+    look_at(connection, &event_ids).await
 }
 
 /// Revokes one live link. False: it was not live any more.
@@ -363,23 +359,37 @@ pub async fn revoke_all(connection: &mut PgConnection, user_id: Uuid) -> Result<
 /// # Errors
 /// The database's.
 pub async fn revoke(connection: &mut PgConnection, reset_id: Uuid) -> Result<bool> {
-    let revoked: i64 = sqlx::query_scalar(
-        "WITH revoked AS (
-             UPDATE resets SET link_state = $2, update_time = now()
-             WHERE reset_id = $1 AND link_state = $3 AND expire_time > clock_timestamp()
-             RETURNING event_id
-         ), looked_at AS (
-             UPDATE outbox SET due_time = now()
-             WHERE event_id IN (SELECT event_id FROM revoked) AND due_time > now()
-         )
-         SELECT count(*) FROM revoked",
+    let event_ids: Vec<Uuid> = sqlx::query_scalar(
+        "UPDATE resets SET link_state = $2, update_time = now()
+         WHERE reset_id = $1 AND link_state = $3 AND expire_time > clock_timestamp()
+         RETURNING event_id",
     )
     .bind(reset_id)
     .bind(LinkState::Revoked.as_i16())
     .bind(LinkState::Live.as_i16())
-    .fetch_one(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    Ok(revoked == 1)
+    look_at(connection, &event_ids).await?;
+    Ok(!event_ids.is_empty())
+}
+
+/// Lets the relay look now at mails that were to be tried later and have no live link left. By their ids,
+/// so that no plan depends on how many mails happen to be due.
+async fn look_at(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<()> {
+    if event_ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE outbox o
+         SET due_time = CASE WHEN o.due_time > now() THEN now() ELSE o.due_time END
+         WHERE o.event_id = ANY($1)
+           AND NOT EXISTS (SELECT FROM resets r WHERE r.event_id = o.event_id AND r.link_state = $2)",
+    )
+    .bind(event_ids)
+    .bind(LinkState::Live.as_i16())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The mails of the last 24 hours that count against the silent limits: a person's own requests
@@ -447,16 +457,23 @@ pub async fn advance(
     Ok(())
 }
 
-/// The next attempt of these mails is under way.
+/// Notes when a mail that was put off is tried again; none: no attempt is left. A time that has passed
+/// says that the attempt is under way.
 ///
 /// # Errors
 /// The database's.
-pub async fn attempt_begun(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<()> {
+pub async fn expect_attempt(
+    connection: &mut PgConnection,
+    event_id: Uuid,
+    next_attempt_time: Option<OffsetDateTime>,
+) -> Result<()> {
     sqlx::query(
-        "UPDATE resets SET next_attempt_time = NULL, update_time = now()
-         WHERE event_id = ANY($1) AND next_attempt_time IS NOT NULL",
+        "UPDATE resets SET next_attempt_time = $2, update_time = now()
+         WHERE event_id = $1 AND delivery_state = ANY($3)",
     )
-    .bind(event_ids)
+    .bind(event_id)
+    .bind(next_attempt_time)
+    .bind([DeliveryState::Deferred, DeliveryState::Held, DeliveryState::Unknown].map(DeliveryState::as_i16).as_slice())
     .execute(connection)
     .await?;
     Ok(())

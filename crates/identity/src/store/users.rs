@@ -267,7 +267,11 @@ pub async fn lock(connection: &mut PgConnection, user_id: Uuid) -> Result<Option
     Ok(row.map(Person::from))
 }
 
-/// Locks everybody with one of these names or addresses, in one order over all replicas.
+/// Accounts looked at for one address, the active and latest first.
+const ACCOUNTS_PER_ADDRESS: i64 = 20;
+
+/// Locks everybody with one of these names or addresses, in one order over all replicas. Of an address
+/// that very many accounts share, only some are looked at.
 ///
 /// # Errors
 /// The database's.
@@ -276,18 +280,22 @@ pub async fn lock_matching(
     usernames: &[String],
     emails: &[String],
 ) -> Result<Vec<Person>> {
-    // Two index scans, then the rows by key: a single OR would scan the table.
+    // Two index scans, then the rows by key: a single OR would scan the table, and so might a shared address.
     let rows: Vec<PersonRow> = sqlx::query_as(concat!(
         "SELECT ",
         person_columns!(),
         " FROM users u JOIN organizations o USING (organization_id)
           WHERE u.user_id IN (
               SELECT user_id FROM users WHERE username = ANY($1)
-              UNION SELECT user_id FROM users WHERE email = ANY($2))
+              UNION SELECT a.user_id FROM unnest($2::text[]) AS typed (email), LATERAL (
+                  SELECT user_id FROM users WHERE email = typed.email
+                  ORDER BY state, create_time DESC
+                  LIMIT $3) AS a)
           ORDER BY u.user_id FOR NO KEY UPDATE OF u"
     ))
     .bind(usernames)
     .bind(emails)
+    .bind(ACCOUNTS_PER_ADDRESS)
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(Person::from).collect())
@@ -341,6 +349,25 @@ pub async fn lock_other_owners(connection: &mut PgConnection, organization_id: U
     .fetch_all(connection)
     .await?;
     Ok(owners.len())
+}
+
+/// Locks the users whose address an outcome of this mail speaks of, before anything else of theirs.
+/// Of an acceptance, those only whose address is marked.
+///
+/// # Errors
+/// The database's.
+pub async fn lock_addressees(connection: &mut PgConnection, event_id: Uuid, refused: bool) -> Result<()> {
+    sqlx::query(
+        "SELECT u.user_id FROM users u
+         WHERE u.user_id IN (SELECT user_id FROM resets WHERE event_id = $1)
+           AND ($2 OR u.undeliverable_since IS NOT NULL)
+         ORDER BY u.user_id FOR NO KEY UPDATE",
+    )
+    .bind(event_id)
+    .bind(refused)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Marks the address of these users as refused for good, unless it was changed after the mail was written.

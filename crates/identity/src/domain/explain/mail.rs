@@ -66,17 +66,26 @@ pub(super) fn deferred(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
     let code = smtp_code::explained(&reset.enhanced_code, voice.locale);
     let end = voice.maybe_at(reset.expire_time);
     let (next_id, next_en) = match reset.next_attempt_time {
-        Some(time) => {
+        Some(time) if time > voice.facts.now => {
             let at = voice.at(time);
             (format!("Percobaan berikutnya {at}"), format!("The next attempt is at {at}"))
         }
-        None => ("Percobaan berikutnya sedang berjalan".into(), "The next attempt is under way".into()),
+        Some(_) => ("Percobaan berikutnya sedang berjalan".into(), "The next attempt is under way".into()),
+        None => (
+            "Tidak ada percobaan lagi sebelum tautannya berakhir".into(),
+            "There is no further attempt before the link ends".into(),
+        ),
     };
-    let mut steps = vec![
+    let first = if reset.next_attempt_time.is_some() {
         (
             "Tunggu percobaan berikutnya; meminta lagi tidak mempercepatnya.",
             "Wait for the next attempt; asking again does not hasten it.",
-        ),
+        )
+    } else {
+        THEN_ASK_AGAIN
+    };
+    let mut steps = vec![
+        first,
         (
             "Jika tidak juga sampai, tanyakan apakah pengguna memiliki alamat email lain.",
             "If it does not arrive even so, ask whether the user has another e-mail address.",

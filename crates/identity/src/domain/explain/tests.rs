@@ -334,6 +334,7 @@ fn a_mail_that_is_tried_again_later() {
 fn a_mail_to_a_full_mailbox_that_is_being_tried_again() {
     let mut deferred = live(DeliveryState::Deferred);
     deferred.enhanced_code = "4.2.2".into();
+    deferred.next_attempt_time = Some(ASKED);
     assert_snapshot!(read_known(deferred), @r"
     Email untuk b***@kopi.example belum diterima (4.2.2: kotak surat itu penuh). Percobaan berikutnya sedang berjalan; tautannya berlaku sampai pukul 14.33 WIB.
     - Minta pengguna mengosongkan sebagian kotak suratnya.
@@ -344,6 +345,15 @@ fn a_mail_to_a_full_mailbox_that_is_being_tried_again() {
     - Wait for the next attempt; asking again does not hasten it.
     - If it does not arrive even so, ask whether the user has another e-mail address.
     ");
+}
+
+#[test]
+fn a_mail_that_was_put_off_for_the_last_time() {
+    let mut deferred = live(DeliveryState::Deferred);
+    deferred.enhanced_code = "4.7.1".into();
+    let said = read_known(deferred);
+    assert!(said.contains("Tidak ada percobaan lagi sebelum tautannya berakhir"), "{said}");
+    assert!(said.contains("There is no further attempt before the link ends"), "{said}");
 }
 
 #[test]
