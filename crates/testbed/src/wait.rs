@@ -18,7 +18,7 @@ pub fn until<T>(what: &str, bound: Duration, mut ready: impl FnMut() -> Result<O
             return Ok(value);
         }
         if start.elapsed() > bound {
-            bail!("{what}: not within {} s", bound.as_secs());
+            bail!("not within {} s: {what}", bound.as_secs());
         }
         std::thread::sleep(PAUSE);
     }

@@ -29,6 +29,9 @@ use crate::{demo, install, place, shell::Environment};
 /// Database and virtual host of the demo.
 const NAME: &str = "sandi";
 
+/// How long a mailer may take before it is left to itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What runs.
 pub struct Started {
     /// What a shell can source.
@@ -73,7 +76,7 @@ pub fn start(directory: &Path, options: &Options) -> Result<Started> {
     let state = State::of(directory)?;
     let sandi = Sandi::lay_out(plan(directory, options, &ports, &postgres, &rabbitmq, &state)?)?;
     sandi.migrate()?;
-    let (identities, mailers) = start_programs(&sandi)?;
+    let (identities, mailers) = start_programs(&sandi, &mut line)?;
     let link_base = format!("http://{}", ports.page.address());
     let people = seed::seed(&sandi, &link_base)?;
     line.clear()?;
@@ -268,7 +271,7 @@ fn overrides(given: &[Override]) -> Result<Vec<Override>> {
 }
 
 /// All at once: they do not need each other to become ready.
-fn start_programs(sandi: &Sandi) -> Result<(Vec<Process>, Vec<Process>)> {
+fn start_programs(sandi: &Sandi, line: &mut Line) -> Result<(Vec<Process>, Vec<Process>)> {
     let plan = sandi.plan();
     let mut identities =
         (0..plan.identities.len()).map(|index| sandi.start_identity(index)).collect::<Result<Vec<_>>>()?;
@@ -276,8 +279,16 @@ fn start_programs(sandi: &Sandi) -> Result<(Vec<Process>, Vec<Process>)> {
     for (index, process) in identities.iter_mut().enumerate() {
         sandi.wait_identity(index, process)?;
     }
-    for (index, process) in mailers.iter_mut().enumerate() {
-        sandi.wait_mailer(index, process)?;
+    for (admin, process) in plan.mailers.iter().zip(&mut mailers) {
+        let ready = process.wait_ready(&format!("http://{admin}/readyz"), PATIENCE);
+        // With a mail server or a broker that is away it waits for them: that can be looked at.
+        if let Err(error) = ready {
+            if !process.is_running() {
+                return Err(error);
+            }
+            line.clear()?;
+            eprintln!("{error:#}\n");
+        }
     }
     Ok((identities, mailers))
 }
