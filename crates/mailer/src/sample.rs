@@ -111,19 +111,23 @@ fn reset(locale: Locale, kind: reset_mail::Kind, minutes: i64) -> ResetMail {
         time_zone: "Asia/Jakarta".to_owned(),
         request_time: Some(timestamp(REQUESTED)),
         device: "Chrome on Android".to_owned(),
-        links: vec![link("budi", "Budi Santoso", "Kopi Nusantara", minutes, 'A')],
+        links: vec![link("budi", "Kopi Nusantara", "https://masuk.kopi.example", minutes, 'A')],
         kind: kind.into(),
-        support_code: "7Q2M-K4TD".to_owned(),
+        support_code: "7Q2MK-XTD4B".to_owned(),
     }
 }
 
 /// The instance's brand, since the accounts may be of several organisations.
 fn accounts(locale: Locale) -> ResetMail {
     ResetMail {
-        brand: Some(Brand { organization_display_name: String::new(), reply_to: String::new(), ..brand() }),
+        brand: Some(Brand {
+            sender_name: brand().product_name,
+            product_name: brand().product_name,
+            ..Brand::default()
+        }),
         links: vec![
-            link("budi", "Budi Santoso", "Kopi Nusantara", 30, 'A'),
-            link("budi.gudang", "Budi Santoso", "Teh Priangan", 30, 'B'),
+            link("budi", "Kopi Nusantara", "https://masuk.kopi.example", 30, 'A'),
+            link("budi.gudang", "Teh Priangan", "https://masuk.teh.example", 30, 'B'),
         ],
         ..reset(locale, reset_mail::Kind::SelfService, 30)
     }
@@ -139,7 +143,7 @@ fn notice(locale: Locale, kind: notice_mail::Kind) -> NoticeMail {
         display_name: "Budi Santoso".to_owned(),
         change_time: Some(timestamp(REQUESTED)),
         device: "Firefox on Windows".to_owned(),
-        support_code: "7Q2M-K4TD".to_owned(),
+        support_code: "7Q2MK-XTD4B".to_owned(),
         kind: kind.into(),
     }
 }
@@ -154,13 +158,13 @@ fn brand() -> Brand {
     }
 }
 
-fn link(username: &str, display_name: &str, organisation: &str, minutes: i64, letter: char) -> AccountLink {
+fn link(username: &str, organisation: &str, base: &str, minutes: i64, letter: char) -> AccountLink {
     let token: String = std::iter::repeat_n(letter, 43).collect();
     AccountLink {
         username: username.to_owned(),
-        display_name: display_name.to_owned(),
+        display_name: "Budi Santoso".to_owned(),
         organization_display_name: organisation.to_owned(),
-        link: format!("https://masuk.kopi.example/reset#{token}"),
+        link: format!("{base}/reset#{token}"),
         expire_time: Some(timestamp(REQUESTED + time::Duration::minutes(minutes))),
     }
 }

@@ -6,6 +6,8 @@ use rstest::rstest;
 use runtime::{Random, SeededRandom};
 use tempfile::TempDir;
 
+use secrecy::ExposeSecret as _;
+
 use super::*;
 
 /// A directory with keys of both sides, a password and the broker's URL.
