@@ -8,6 +8,7 @@ pub mod http;
 pub mod mailbox;
 pub mod ports;
 pub mod postgres;
+pub mod private;
 pub mod process;
 pub mod rabbitmq;
 pub mod random;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     http::Http,
     ports,
-    postgres::write_private,
+    private::write_private,
     process,
     process::{Process, Start},
     random, wait,

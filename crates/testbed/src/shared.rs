@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ports,
-    postgres::{self, Postgres, write_private},
+    postgres::{self, Postgres},
+    private::write_private,
     process::Process,
     rabbitmq::{self, RabbitMq},
     sandi::{Listen, Plan, Sandi, Servers},

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result};
-use testbed::postgres::write_private;
+use testbed::private::write_private;
 
 /// Names and values.
 #[derive(Clone, Default)]

@@ -19,7 +19,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    postgres::write_private,
+    private::write_private,
     process,
     process::{Process, Start},
 };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use testbed::{postgres::write_private, random};
+use testbed::{private::write_private, random};
 
 use crate::up::{PASSWORD, PASSWORDS};
 

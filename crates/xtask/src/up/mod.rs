@@ -1,5 +1,7 @@
 //! `up`: a whole Sandi on this machine.
 
+mod environment;
+mod ports;
 mod screen;
 mod seed;
 mod start;

@@ -1,14 +1,13 @@
 //! The start itself, step by step.
 
-use std::{fs, io, iter, os::unix::fs::PermissionsExt, path::Path, thread, time::Duration};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, thread, time::Duration};
 
 use anyhow::{Result, anyhow, bail};
 use launch::Line;
 use serde::{Deserialize, Serialize};
 use testbed::{
-    ports,
-    ports::Port,
-    postgres::{self, Postgres, write_private},
+    postgres::{self, Postgres},
+    private::write_private,
     process,
     process::{Process, Start},
     rabbitmq::{self, RabbitMq},
@@ -22,12 +21,14 @@ use testbed::{
 
 use super::{
     ENVIRONMENT, LIST, Options, PASSWORDS,
-    seed::{self, People},
+    environment::{Running, environment},
+    ports::Ports,
+    seed,
 };
 use crate::{demo, install, place, shell::Environment};
 
 /// Database and virtual host of the demo.
-const NAME: &str = "sandi";
+pub const NAME: &str = "sandi";
 
 /// How long a mailer may take before it is left to itself.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,26 +39,6 @@ pub struct Started {
     pub environment: Environment,
     /// The ports that are ours.
     pub ports: Ports,
-}
-
-/// Where everything listens; each knows whether it had to move.
-pub struct Ports {
-    /// The calls, one for each identity process.
-    pub grpc: Vec<Port>,
-    /// Metrics of each identity process.
-    pub identity_admin: Vec<Port>,
-    /// Metrics of each mailer.
-    pub mailer_admin: Vec<Port>,
-    /// The sink.
-    pub smtp: Port,
-    /// The page.
-    pub page: Port,
-    /// PostgreSQL.
-    pub postgres: Port,
-    /// RabbitMQ for programs.
-    pub amqp: Port,
-    /// RabbitMQ for people.
-    pub management: Port,
 }
 
 /// Starts everything in the directory.
@@ -137,25 +118,6 @@ fn remove(outcome: io::Result<()>) -> io::Result<()> {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(error),
     })
-}
-
-impl Ports {
-    fn choose(identities: usize, mailers: usize) -> Self {
-        let from = |first: u16, more: u16, count: usize| {
-            let usual = iter::once(first).chain(more..).take(count);
-            usual.map(ports::prefer).collect::<Vec<_>>()
-        };
-        Self {
-            grpc: from(50051, 50052, identities),
-            identity_admin: from(9464, 9474, identities),
-            mailer_admin: from(9465, 9484, mailers),
-            smtp: ports::prefer(1025),
-            page: ports::prefer(8025),
-            postgres: ports::prefer(5432),
-            amqp: ports::prefer(5672),
-            management: ports::prefer(15672),
-        }
-    }
 }
 
 /// PostgreSQL and RabbitMQ side by side.
@@ -311,66 +273,4 @@ impl State {
         write_private(&file, &serde_json::to_string(&state)?)?;
         Ok(state)
     }
-}
-
-struct Running<'a> {
-    directory: &'a Path,
-    ports: &'a Ports,
-    postgres: &'a postgres::Server,
-    rabbitmq: &'a rabbitmq::Server,
-    sandi: &'a Sandi,
-    people: &'a People,
-    identities: &'a [Process],
-    mailers: &'a [Process],
-}
-
-/// The names that the outside relies on.
-fn environment(running: &Running) -> Result<Environment> {
-    let Running { directory, ports, postgres, rabbitmq, sandi, people, .. } = running;
-    let overrides = &sandi.plan().overrides;
-    let set = |program, name: &str| overrides.iter().rev().find_map(|it| it.text_of(program, name));
-    let mut environment = Environment::default();
-
-    for (index, port) in ports.grpc.iter().enumerate() {
-        let address = set(Program::Identity, "grpc.listen").filter(|_| index == 0);
-        let address = address.map_or_else(|| port.address().to_string(), ToOwned::to_owned);
-        environment.set(suffixed("SANDI_GRPC_ADDR", index), format!("http://{address}"));
-    }
-    let metrics = |port: &Port| format!("http://{}/metrics", port.address());
-    for (index, (process, admin)) in running.identities.iter().zip(&ports.identity_admin).enumerate() {
-        environment.set(suffixed("SANDI_PID_IDENTITY", index), process.pid());
-        environment.set(suffixed("SANDI_METRICS_IDENTITY", index), metrics(admin));
-    }
-    for (index, (process, admin)) in running.mailers.iter().zip(&ports.mailer_admin).enumerate() {
-        environment.set(suffixed("SANDI_PID_MAILER", index), process.pid());
-        environment.set(suffixed("SANDI_METRICS_MAILER", index), metrics(admin));
-    }
-    for caller in &sandi.plan().callers {
-        environment.set(format!("SANDI_TOKEN_{}", caller.name.to_uppercase()), &caller.token);
-    }
-    let database = set(Program::Identity, "database.migrate_url").or_else(|| set(Program::Identity, "database.url"));
-    environment.set("SANDI_DATABASE_URL", database.map_or_else(|| postgres.owner_url(NAME), ToOwned::to_owned));
-    let amqp = |program, own: String| set(program, "amqp.url").map_or(own, ToOwned::to_owned);
-    environment.set("SANDI_AMQP_URL", rabbitmq.administrator_url(NAME));
-    environment.set("SANDI_AMQP_URL_IDENTITY", amqp(Program::Identity, rabbitmq.identity_url(NAME)));
-    environment.set("SANDI_AMQP_URL_MAILER", amqp(Program::Mailer, rabbitmq.mailer_url(NAME)));
-    environment.set("SANDI_RABBITMQ_MANAGEMENT_URL", rabbitmq.management_url());
-    environment.set("SANDI_SMTP_ADDR", ports.smtp.address());
-    environment.set("SANDI_MAILBOX_DIR", directory.join("mailbox").display());
-    environment.set("SANDI_MAILBOX_URL", format!("http://{}", ports.page.address()));
-    environment.set("SANDI_LOG_DIR", directory.join("log").display());
-    environment.set("SANDI_KEYS_DIR", directory.join("keys").display());
-    environment.set("SANDI_DEMO_ORGANIZATION_ID", &people.organization);
-    environment.set("SANDI_DEMO_ADMIN", seed::ADMIN);
-    environment.set("SANDI_DEMO_ADMIN_ID", &people.admin);
-    environment.set("SANDI_DEMO_USER", seed::USER);
-    environment.set("SANDI_DEMO_USER_ID", &people.user);
-    environment.set("SANDI_DEMO_NO_ADDRESS", seed::WITHOUT_ADDRESS);
-    environment.set("SANDI_DEMO_PASSWORD", seed::PASSWORD);
-    Ok(environment)
-}
-
-/// `NAME`, `NAME_2`, `NAME_3` …
-fn suffixed(name: &str, index: usize) -> String {
-    numbered(name, index).replace('-', "_")
 }

@@ -2,9 +2,10 @@
 //!
 //! Run by root it becomes the user `postgres`, because the server refuses to run as root.
 
+mod account;
+
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -14,11 +15,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    process,
-    process::{Process, Start},
-    random, wait,
-};
+use crate::{private::write_private, process, process::Process, random, wait};
+
+use account::Account;
+pub use account::reachable_directory;
 
 /// The role that owns the databases and runs the migrations.
 pub const OWNER: &str = "sandi_owner";
@@ -75,7 +75,7 @@ impl Postgres {
         let passwords = Passwords::of(&options.directory)?;
         let data = options.directory.join("data");
         if !data.join("PG_VERSION").exists() {
-            account.initialise(&bin, &data, &passwords)?;
+            account.initialise(&bin, &data, &passwords.superuser)?;
         }
         let server = Server { port: options.port, bin, passwords, directory: options.directory };
         let mut postgres =
@@ -240,87 +240,6 @@ impl Passwords {
     }
 }
 
-/// Who runs the server.
-struct Account {
-    /// Set when we are root: user and group of `postgres`.
-    other: Option<(u32, u32)>,
-}
-
-impl Account {
-    fn current(directory: &Path) -> Result<Self> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(Self { other: None });
-        }
-        let other = system_account("postgres").context("there is no user `postgres` to run PostgreSQL as")?;
-        let account = Self { other: Some(other) };
-        fs::create_dir_all(directory)?;
-        if process::run(account.command("test").args(["-x".as_ref(), directory]), "").is_err() {
-            bail!("the user `postgres` cannot reach {}", directory.display());
-        }
-        Ok(account)
-    }
-
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = match self.other {
-            None => return Command::new(program),
-            Some(_) => Command::new("setpriv"),
-        };
-        command.args(self.setpriv()).arg(program);
-        command
-    }
-
-    fn start(&self, name: &str, program: &Path, log: &Path) -> Start {
-        match self.other {
-            None => Start::new(name, program, log),
-            Some(_) => Start::new(name, "setpriv", log).args(self.setpriv()).args([program]),
-        }
-    }
-
-    fn setpriv(&self) -> Vec<String> {
-        let (user, group) = self.other.unwrap_or_default();
-        vec![format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".to_owned(), "--".to_owned()]
-    }
-
-    fn initialise(&self, bin: &Path, data: &Path, passwords: &Passwords) -> Result<()> {
-        fs::create_dir_all(data)?;
-        fs::set_permissions(data, fs::Permissions::from_mode(0o700))?;
-        let password_file = data.with_file_name("superuser-password");
-        write_private(&password_file, &passwords.superuser)?;
-        if let Some((user, group)) = self.other {
-            chown(data, Some(user), Some(group))?;
-            chown(&password_file, Some(user), Some(group))?;
-        }
-        let mut initdb = self.command(bin.join("initdb"));
-        initdb
-            .args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"])
-            .args(["--no-sync", "--no-instructions"])
-            .arg(format!("--pwfile={}", password_file.display()))
-            .args([Path::new("-D"), data])
-            .current_dir("/");
-        let outcome = process::run(&mut initdb, "");
-        fs::remove_file(password_file)?;
-        outcome.context("initdb failed")?;
-        Ok(())
-    }
-}
-
-/// A directory for a server's data: `wanted` if the user that will run the server can reach it, else one of ours under
-/// `/var/tmp`, named after `wanted`.
-///
-/// # Errors
-/// When neither can be made.
-pub fn reachable_directory(wanted: &Path) -> Result<PathBuf> {
-    if Account::current(wanted).is_ok() {
-        return Ok(wanted.to_owned());
-    }
-    use sha2::{Digest, Sha256};
-    let digest = Sha256::digest(wanted.as_os_str().as_encoded_bytes());
-    let name: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    let other = Path::new("/var/tmp").join(format!("sandi-{name}"));
-    Account::current(&other)?;
-    Ok(other)
-}
-
 /// Where the server's programs stand: Debian's newest version, else those that `PATH` names.
 pub fn programs() -> Option<PathBuf> {
     let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -333,25 +252,4 @@ pub fn programs() -> Option<PathBuf> {
         std::env::split_paths(&path).find(|bin| bin.join("postgres").exists() && bin.join("initdb").exists())
     };
     newest.map(|(_, bin)| bin).or_else(on_path)
-}
-
-/// User and group id of an account of the machine.
-fn system_account(name: &str) -> Option<(u32, u32)> {
-    let accounts = fs::read_to_string("/etc/passwd").ok()?;
-    let fields: Vec<&str> =
-        accounts.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name)?;
-    Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
-}
-
-/// Writes a file that only its owner can read.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write_private(file: &Path, text: &str) -> Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let mut options = fs::File::options();
-    options.create(true).write(true).truncate(true).mode(0o600);
-    let mut open = options.open(file).with_context(|| format!("cannot write {}", file.display()))?;
-    open.write_all(text.as_bytes())?;
-    Ok(())
 }
