@@ -8,7 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use launch::Line;
 use testbed::{postgres, process, process::Process, shared, shared::Shared};
 
@@ -17,16 +17,17 @@ use crate::{install, place, signals, up::LIST};
 /// Held while one run uses the servers.
 pub struct Lock(#[expect(dead_code, reason = "closing it unlocks")] File);
 
-/// Takes the lock.
+/// Takes the lock, once no other run has it.
 ///
 /// # Errors
-/// When another run has it.
+/// When its file cannot be made.
 pub fn lock() -> Result<Lock> {
     let directory = place::test();
     fs::create_dir_all(&directory)?;
     let file = File::create(directory.join("lock"))?;
     if file.try_lock().is_err() {
-        bail!("another `cargo xtask test` runs; wait for it");
+        eprintln!("another `cargo xtask test` runs; waiting for it");
+        file.lock()?;
     }
     Ok(Lock(file))
 }
