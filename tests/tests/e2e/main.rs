@@ -8,6 +8,7 @@ mod errors;
 mod faults;
 mod forgery;
 mod journeys;
+mod leaks;
 mod metrics;
 mod races;
 mod sameness;
