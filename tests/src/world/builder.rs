@@ -1,6 +1,6 @@
 //! What a test may wish for before its world starts.
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use testbed::{
     ports, postgres,
@@ -157,6 +157,7 @@ impl Builder {
             own_rabbitmq: ground.own_rabbitmq,
             name,
             directory,
+            begin: Instant::now(),
             _permit: permit,
         }
     }

@@ -3,7 +3,11 @@
 mod builder;
 mod programs;
 
-use std::{path::PathBuf, sync::LazyLock};
+use std::{
+    path::PathBuf,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use testbed::{
     postgres,
@@ -27,7 +31,10 @@ pub use testbed::sandi::settings::Program;
 const AT_ONCE: usize = 3;
 
 /// How long after a failed test the programs may still write.
-const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long after a world's start its queues may still be coming up.
+const QUEUES_COME_UP: Duration = Duration::from_secs(3);
 
 /// A running Sandi. Dropping it ends its programs and removes its database, virtual host and files; after a failed test
 /// the files stay, and their place is printed.
@@ -44,6 +51,7 @@ pub struct World {
     /// Database and virtual host have the same name.
     name: String,
     directory: PathBuf,
+    begin: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -119,6 +127,25 @@ impl World {
     }
 }
 
+impl World {
+    /// Removes the virtual host, but never while its queues come up: RabbitMQ 3.10 gives up dead-lettering for the
+    /// whole node when a queue goes while its dead-letter worker starts.
+    fn leave_broker(&self) {
+        let (rabbitmq, name) = (self.rabbitmq.clone(), self.name.clone());
+        let wait = QUEUES_COME_UP.saturating_sub(self.begin.elapsed());
+        // A node that is gone has nothing to clean up.
+        let remove = move || drop(rabbitmq.delete_vhost(&name));
+        if wait.is_zero() {
+            remove();
+        } else {
+            std::thread::spawn(move || {
+                std::thread::sleep(wait);
+                remove();
+            });
+        }
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -128,8 +155,7 @@ impl Drop for World {
         self.identities.clear();
         self.mailers.clear();
         if self.own_rabbitmq.is_none() {
-            // A node that is gone has nothing to clean up.
-            let _ = self.rabbitmq.delete_vhost(&self.name);
+            self.leave_broker();
         }
         if self.own_postgres.is_none() {
             let _ = self.postgres.drop_database(&self.name);
