@@ -1,5 +1,6 @@
 //! Everything seen from outside. One module for each subject.
 
+mod access;
 mod bad_input;
 mod calls;
 mod crowd;
