@@ -3,6 +3,8 @@
 mod admin;
 mod change;
 mod forgotten;
+mod rank;
+mod sessions;
 mod support;
 mod username;
 

@@ -1,33 +1,17 @@
 //! What happens around a user: no address, a first password, a new address, a revoked link, a disabled account.
 
-use std::time::Duration;
-
 use e2e::{
     Person, World,
     people::{PASSWORD, actor},
     refused,
-    resets::BOUND,
 };
-use lapin::{
-    Channel, Connection, ConnectionProperties,
-    options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions},
-    types::FieldTable,
-};
-use messaging::topology::{CREDENTIAL_CHANGED, IDENTITY_EVENTS};
-use prost::Message;
-use proto::identity::{
-    events::v1::{CredentialChanged, credential_changed::Cause},
-    v1::{
-        AddressState, CreateUserRequest, DeliveryState, ExplainResetRequest, ExplainResetResponse, LinkState,
-        NotSentReason, ResetKind, RevokeResetRequest, Role, UpdateUserRequest, User, UserState,
-        explain_reset_request::Key,
-    },
+use proto::identity::v1::{
+    AddressState, CreateUserRequest, DeliveryState, ExplainResetRequest, ExplainResetResponse, LinkState,
+    NotSentReason, ResetKind, RevokeResetRequest, Role, UpdateUserRequest, User, UserState, explain_reset_request::Key,
 };
 
 use super::has_no_link;
-use crate::calls::{
-    admin_reset, both_say, change_password, check_reset, reset_by_id, resets_of_user, set_state, settled, update,
-};
+use crate::calls::{admin_reset, both_say, check_reset, reset_by_id, resets_of_user, set_state, settled, update};
 
 const NEW: &str = "awan putih di atas ladang 3";
 
@@ -179,81 +163,6 @@ async fn a_revoked_link_is_over_and_cannot_be_revoked_again() {
         let said = explain(&world, Key::SupportCode(revoked.support_code.to_lowercase()), locale).await;
         assert!(said.summary.contains(word), "{}", said.summary);
     }
-}
-
-/// A queue of a CRM service that follows changed credentials.
-struct Follower {
-    channel: Channel,
-    _connection: Connection,
-}
-
-impl Follower {
-    const QUEUE: &str = "crm.sessions";
-
-    async fn start(world: &World) -> Self {
-        let url = world.rabbitmq().administrator_url(world.vhost());
-        let connection = Connection::connect(&url, ConnectionProperties::default()).await.expect("the broker answers");
-        let channel = connection.create_channel().await.expect("a channel opens");
-        let options = QueueDeclareOptions { durable: true, ..Default::default() };
-        channel.queue_declare(Self::QUEUE.into(), options, FieldTable::default()).await.expect("a queue of its own");
-        let bound = channel.queue_bind(
-            Self::QUEUE.into(),
-            IDENTITY_EVENTS.into(),
-            CREDENTIAL_CHANGED.into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        );
-        bound.await.expect("it is bound");
-        Self { channel, _connection: connection }
-    }
-
-    /// The next event.
-    async fn next(&self) -> CredentialChanged {
-        let end = tokio::time::Instant::now() + BOUND;
-        loop {
-            let got = self.channel.basic_get(Self::QUEUE.into(), BasicGetOptions { no_ack: true }).await;
-            if let Some(message) = got.expect("the queue is there") {
-                let properties = &message.properties;
-                let event = CredentialChanged::decode(&message.data[..]).expect("in the clear");
-                assert_eq!(properties.message_id().as_ref().map(|id| id.as_str()), Some(&*event.event_id));
-                assert_eq!(properties.content_type().as_ref().map(|it| it.as_str()), Some("application/protobuf"));
-                assert_eq!(*properties.delivery_mode(), Some(2), "it survives the broker");
-                assert_eq!(*properties.expiration(), None, "it waits for as long as it takes");
-                return event;
-            }
-            assert!(tokio::time::Instant::now() < end, "no event");
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-    }
-}
-
-#[tokio::test]
-async fn services_of_the_crm_are_told_when_a_persons_sessions_end() {
-    let world = World::start().await;
-    let kopi = world.organization("kopi").await;
-    let budi = world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
-    let follower = Follower::start(&world).await;
-    let expect = async |cause: Cause, version: i64| {
-        let event = follower.next().await;
-        assert_eq!(event.cause(), cause);
-        assert_eq!((&event.user_id, &event.organization_id), (&budi.user_id, &kopi.organization_id));
-        assert_eq!(event.credential_version, version, "sessions made under a smaller one are over");
-        assert!(event.event_time.is_some());
-    };
-
-    let changed = change_password(world.gateway(), &budi, PASSWORD, NEW).await.unwrap().into_inner();
-    expect(Cause::PasswordChanged, changed.credential_version).await;
-    world.request_reset("budi").await;
-    let token = world.mails_to("budi@kopi.example", 2).await.iter().flat_map(|mail| mail.tokens()).next().unwrap();
-    let completed = world.complete_reset(&token, PASSWORD).await.unwrap().into_inner();
-    expect(Cause::PasswordReset, completed.credential_version).await;
-
-    // Renaming is no change of credentials: nothing is told, as the next event shows.
-    let renamed = User { display_name: "Budi Santoso".to_owned(), ..budi.clone() };
-    update(world.crm(), renamed, &["display_name"]).await.expect("the system of record may");
-    let disabled = set_state(world.crm(), &budi, UserState::Disabled).await.unwrap().into_inner().user.unwrap();
-    assert_eq!(disabled.credential_version, completed.credential_version + 1);
-    expect(Cause::UserDisabled, disabled.credential_version).await;
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! The silent limits of one account: they keep a mailbox from being flooded, and never keep a person without a link.
 
 use e2e::{Person, Phase, Rule, World};
-use proto::identity::v1::{AddressState, DeliveryState, LinkState, NotSentReason, Role, User};
+use futures::{StreamExt, stream};
+use proto::identity::v1::{
+    AddressState, DeliveryState, LinkState, NotSentReason, Organization, RequestResetRequest, Role, User,
+    request_reset_request::Identifier,
+};
 
-use crate::calls::{admin_reset, check_reset, reset_by_id, settled};
+use crate::calls::{admin_reset, check_reset, reset_by_id, resets_of_user, settled};
 
 /// What became of a request, once that is known.
 async fn fate(world: &World, request: &str) -> (DeliveryState, NotSentReason) {
@@ -14,16 +18,17 @@ async fn fate(world: &World, request: &str) -> (DeliveryState, NotSentReason) {
 const SENT: (DeliveryState, NotSentReason) = (DeliveryState::Sent, NotSentReason::Unspecified);
 const COOLING: (DeliveryState, NotSentReason) = (DeliveryState::NotSent, NotSentReason::CoolingDown);
 
-async fn with_admin(world: &World) -> (User, User) {
+async fn with_admin(world: &World) -> (Organization, User, User) {
     let kopi = world.organization("kopi").await;
     let siti = world.user(&kopi, Person::named("siti").role(Role::Admin).password("")).await;
-    (siti, world.user(&kopi, Person::named("budi").email("budi@kopi.example").password("")).await)
+    let budi = world.user(&kopi, Person::named("budi").email("budi@kopi.example").password("")).await;
+    (kopi, siti, budi)
 }
 
 #[tokio::test]
 async fn an_account_is_mailed_once_a_minute_however_often_it_is_asked_for() {
     let world = World::start().await;
-    let (siti, budi) = with_admin(&world).await;
+    let (kopi, siti, budi) = with_admin(&world).await;
     let mut requests = Vec::new();
     for _ in 0..5 {
         requests.push(world.request_reset("budi").await);
@@ -41,11 +46,7 @@ async fn an_account_is_mailed_once_a_minute_however_often_it_is_asked_for() {
         let sent = admin_reset(world.gateway(), &siti, &budi).await.expect("an admin may").into_inner();
         world.reset_by_id_in(&sent.reset_id, DeliveryState::Sent).await;
     }
-    let kopi = budi.organization_id.clone();
-    let dewi =
-        User { organization_id: kopi, username: "dewi".into(), email: "dewi@kopi.example".into(), ..User::default() };
-    let request = proto::identity::v1::CreateUserRequest { user: Some(dewi), ..Default::default() };
-    let dewi = world.crm().directory.create_user(request).await.unwrap().into_inner().user.unwrap();
+    let dewi = world.user(&kopi, Person::named("dewi").email("dewi@kopi.example").password("")).await;
     let sent = admin_reset(world.gateway(), &siti, &dewi).await.expect("an admin may").into_inner();
     world.reset_by_id_in(&sent.reset_id, DeliveryState::Sent).await;
     let own = world.request_reset("dewi").await;
@@ -57,7 +58,7 @@ async fn an_account_is_mailed_once_a_minute_however_often_it_is_asked_for() {
 #[tokio::test]
 async fn an_account_has_three_live_links_at_most_and_each_of_them_works() {
     let world = World::build().set("identity.limits.mails_per_minute=1000").start().await;
-    let (siti, budi) = with_admin(&world).await;
+    let (_, siti, budi) = with_admin(&world).await;
     let mut requests = Vec::new();
     for _ in 0..5 {
         requests.push(world.request_reset("budi").await);
@@ -114,29 +115,26 @@ async fn a_mail_that_bounced_does_not_count() {
 
 #[tokio::test]
 async fn the_limits_are_exact_over_two_processes() {
+    const AT_ONCE: usize = 32;
     let world = World::build()
         .identities(2)
         .set("identity.limits.caller_per_second=100000")
         .set("identity.limits.address_per_minute=100000")
         .start()
         .await;
-    let (_, budi) = with_admin(&world).await;
+    let (_, _, budi) = with_admin(&world).await;
     let requests = (0..200).map(|number| {
         let mut client = world.client("gateway", number % 2);
-        async move {
-            let identifier = if number % 3 == 0 {
-                proto::identity::v1::request_reset_request::Identifier::Email("budi@kopi.example".to_owned())
-            } else {
-                proto::identity::v1::request_reset_request::Identifier::Username("budi".to_owned())
-            };
-            let request =
-                proto::identity::v1::RequestResetRequest { identifier: Some(identifier), ..Default::default() };
-            client.identity.request_reset(request).await.expect("everyone is accepted")
-        }
+        let identifier = match number % 3 {
+            0 => Identifier::Email("budi@kopi.example".to_owned()),
+            _ => Identifier::Username("budi".to_owned()),
+        };
+        let request = RequestResetRequest { identifier: Some(identifier), ..Default::default() };
+        async move { client.identity.request_reset(request).await.expect("everyone is accepted") }
     });
-    futures::future::join_all(requests).await;
+    stream::iter(requests).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
     settled(&world).await;
-    let resets = crate::calls::resets_of_user(&world, &budi).await;
+    let resets = resets_of_user(&world, &budi).await;
     assert_eq!(resets.len(), 200);
     let mailed = resets.iter().filter(|reset| reset.delivery_state() == DeliveryState::Sent).count();
     assert_eq!((mailed, world.sink().mails().len()), (1, 1));
