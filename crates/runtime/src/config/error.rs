@@ -7,8 +7,8 @@ use toml::Value;
 
 use super::layers::{Layers, Origin, Steps};
 
-/// Below this likeness (Jaro-Winkler, 0 to 1) a name is no suggestion.
-const ALIKE: f64 = 0.7;
+/// Below this likeness (0 to 1) a name is no suggestion.
+const ALIKE: f64 = 0.6;
 
 /// A setting that is wrong, unknown or missing. Displays as one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -120,13 +120,18 @@ fn unknown(layers: &Layers, mut steps: Steps, names: &str) -> ConfigError {
         steps.pop();
     }
     let nearest = names
-        .map(|name| (strsim::jaro_winkler(name, &given), name))
+        .map(|name| (likeness(name, &given), name))
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map(|(_, name)| dotted(&steps, Some(name)));
     let setting = dotted(&steps, Some(&given));
     steps.push(given);
     ConfigError::Unknown { origin: layers.origin(&steps), setting, nearest }
+}
+
+/// Jaro-Winkler is good at names with a common beginning, Damerau-Levenshtein at short ones with letters swapped.
+fn likeness(one: &str, other: &str) -> f64 {
+    strsim::jaro_winkler(one, other).max(strsim::normalized_damerau_levenshtein(one, other))
 }
 
 fn dotted(steps: &[String], name: Option<&str>) -> String {
