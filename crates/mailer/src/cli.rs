@@ -47,15 +47,19 @@ struct SettingsArguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the mailer: take mails from the broker until SIGTERM.
+    #[command(after_help = "Example: mailer serve --config /etc/sandi/mailer.toml --set log.level=debug")]
     Serve,
     /// Read the settings and everything they point to, say what is wrong, and start nothing.
+    #[command(after_help = "Example: mailer check-config --config /etc/sandi/mailer.toml")]
     CheckConfig,
     /// Write a mail of made-up people to standard output. Needs no settings.
+    #[command(after_help = "Example: mailer preview --kind reset --locale en --format text")]
     Preview(preview::Preview),
     /// Look at the messages that were put aside, and say why.
     #[command(subcommand)]
     Parked(parked::Parked),
     /// Print the version.
+    #[command(after_help = "Example: mailer version --json")]
     Version {
         /// As JSON.
         #[arg(long)]

@@ -26,8 +26,10 @@ const LIMIT: usize = 1_000;
 #[derive(Subcommand)]
 pub(super) enum Parked {
     /// One line a message: number, when it was parked, routing key, event, age, why.
+    #[command(after_help = "Example: mailer parked list --config /etc/sandi/mailer.toml")]
     List,
     /// All that may be shown of one message, and what to do about it.
+    #[command(after_help = "Example: mailer parked show 1 --config /etc/sandi/mailer.toml")]
     Show {
         /// Its number in the list, from 1.
         number: usize,
