@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use runtime::config::Sources;
 use runtime::exit::Failure;
 
-use crate::serve::{Parts, serve};
+use crate::serve::{Parts, SERVICE, VERSION, serve};
 use crate::settings::Settings;
 
 const AFTER_HELP: &str = "\
@@ -19,7 +19,11 @@ Secrets are paths to files. deploy/identity.toml shows every setting.
 
 Exit codes: 0 done, or drained after SIGTERM; 1 failed; 2 wrong usage; 78 wrong settings.
 
-Example: identity serve --config /etc/sandi/identity.toml --set grpc.listen=0.0.0.0:50051";
+Examples:
+  identity keys generate --directory /etc/sandi/keys
+  identity check-config --config /etc/sandi/identity.toml
+  identity migrate --config /etc/sandi/identity.toml
+  identity serve --config /etc/sandi/identity.toml --set grpc.listen=0.0.0.0:50051";
 
 /// The identity service of Sandi: it owns passwords, checks them, changes them, and brings people back in.
 #[derive(Parser)]
@@ -45,10 +49,13 @@ struct SettingsArguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the service: the gRPC port, the issuer, the relay and the feedback.
+    #[command(after_help = "Example: identity serve --config /etc/sandi/identity.toml --set log.level=debug")]
     Serve,
     /// Bring the database to this version, as its owner, and lend the service's role what it needs.
+    #[command(after_help = "Example: identity migrate --config /etc/sandi/identity.toml")]
     Migrate,
     /// Read the settings and everything they point to, say what is wrong, and start nothing.
+    #[command(after_help = "Example: identity check-config --config /etc/sandi/identity.toml")]
     CheckConfig,
     /// Keys of the seal and of the digests.
     #[command(subcommand)]
@@ -59,6 +66,13 @@ enum Command {
     /// Users, without the gRPC port.
     #[command(subcommand)]
     User(directory::UserCommand),
+    /// Print the version.
+    #[command(after_help = "Example: identity version --json")]
+    Version {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Does what the command line says.
@@ -67,6 +81,10 @@ enum Command {
 /// What went wrong, with its exit code.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     runtime::install_crypto();
+    if let Command::Version { json } = cli.command {
+        say(&version(json));
+        return Ok(());
+    }
     let sources =
         Sources { env_prefix: "SANDI_IDENTITY", file: cli.settings.config.clone(), set: cli.settings.set.clone() };
     let settings: Settings = runtime::config::load(&sources)?;
@@ -84,16 +102,25 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             }
             Command::CheckConfig => {
                 check(&settings)?;
+                drop(runtime::telemetry::init(SERVICE, VERSION, &settings.log, &settings.telemetry)?);
                 Parts::assemble(settings).map_err(|error| Failure::Config(format!("{error:#}")))?;
                 say("the settings are good");
                 Ok(())
             }
             Command::Migrate => migrate::run(&settings).await,
-            Command::Keys(_) => Ok(()),
+            Command::Keys(_) | Command::Version { .. } => Ok(()),
             Command::Organization(command) => directory::organization(command, settings).await,
             Command::User(command) => directory::user(command, settings).await,
         }
     })
+}
+
+fn version(json: bool) -> String {
+    if json {
+        format!("{{\"service\":\"{SERVICE}\",\"version\":\"{VERSION}\"}}")
+    } else {
+        format!("{SERVICE} {VERSION}")
+    }
 }
 
 /// Refuses settings that cannot be meant.

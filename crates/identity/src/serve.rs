@@ -26,6 +26,10 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::{feedback, issuer, maintenance, relay};
 
+/// What the program calls itself.
+pub const SERVICE: &str = "identity";
+/// Which one it is.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long the workers may take after the calls have ended.
 const WORKERS_END: Duration = Duration::from_secs(3);
 /// How long the last spans may take.
@@ -94,8 +98,7 @@ pub fn database_url(settings: &Settings) -> anyhow::Result<SecretString> {
 /// # Errors
 /// The settings are wrong, or a port is taken.
 pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
-    let telemetry =
-        runtime::telemetry::init("identity", env!("CARGO_PKG_VERSION"), &settings.log, &settings.telemetry)?;
+    let telemetry = runtime::telemetry::init(SERVICE, VERSION, &settings.log, &settings.telemetry)?;
     let parts = Parts::assemble(settings)?;
     let Parts { service, callers, broker } = parts;
     let service = Arc::new(service);
@@ -106,7 +109,7 @@ pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
     let grpc = bind("grpc.listen", settings.grpc.listen).await?;
     let admin = bind("admin.listen", settings.admin.listen).await?;
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = VERSION,
         settings = source,
         grpc.listen = %grpc.local_addr()?,
         grpc.tls = settings.grpc.tls.certificate.is_some(),
@@ -124,12 +127,7 @@ pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
     let workers_stop = CancellationToken::new();
     let admin_stop = CancellationToken::new();
     let checks = Checks::default();
-    let admin_page = Admin {
-        service: "identity",
-        version: env!("CARGO_PKG_VERSION"),
-        metrics: telemetry.metrics(),
-        checks: checks.clone(),
-    };
+    let admin_page = Admin { service: SERVICE, version: VERSION, metrics: telemetry.metrics(), checks: checks.clone() };
     let admin_port = tokio::spawn(runtime::admin::serve(admin, admin_page, admin_stop.clone()));
     let workers = work(&service, broker, &checks, &workers_stop);
 

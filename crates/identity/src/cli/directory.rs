@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use messaging::keys::{Keys, Role as KeyRole};
 use runtime::exit::Failure;
@@ -50,6 +51,7 @@ pub(super) enum OrganizationCommand {
         --link-base https://crm.example/kopi")]
     Create(Box<NewOrganization>),
     /// List organisations.
+    #[command(after_help = "Example: identity organization list --config /etc/sandi/identity.toml")]
     List,
 }
 
@@ -91,12 +93,14 @@ pub(super) enum UserCommand {
         --email budi@kopi.example --password-file - < password.txt")]
     Create(Box<NewUser>),
     /// List an organisation's users.
+    #[command(after_help = "Example: identity user list --organization kopi")]
     List {
         /// Slug of the organisation.
         #[arg(long)]
         organization: String,
     },
     /// Show one user.
+    #[command(after_help = "Example: identity user show budi")]
     Show {
         /// The username.
         username: String,
@@ -274,7 +278,8 @@ fn read_password(path: &Path) -> Result<Zeroizing<String>, Failure> {
     if path.as_os_str() == "-" {
         std::io::stdin().take(64 * 1024).read_to_string(&mut text)?;
     } else {
-        std::fs::File::open(path)?.take(64 * 1024).read_to_string(&mut text)?;
+        let file = std::fs::File::open(path).and_then(|file| file.take(64 * 1024).read_to_string(&mut text));
+        file.with_context(|| format!("--password-file: {} cannot be read", path.display()))?;
     }
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))

@@ -40,10 +40,10 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// How often full rate buckets are forgotten.
 const FORGET: Duration = Duration::from_secs(60);
 
-/// Reads the certificates.
+/// Reads the certificates, and sees that they are some.
 ///
 /// # Errors
-/// Names the setting whose file cannot be read.
+/// Names the setting whose file cannot be read, or the section whose files do not fit together.
 pub fn tls(settings: &TlsSettings) -> anyhow::Result<Option<ServerTlsConfig>> {
     let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else { return Ok(None) };
     let read = |name: &str, path: &std::path::Path| {
@@ -54,6 +54,7 @@ pub fn tls(settings: &TlsSettings) -> anyhow::Result<Option<ServerTlsConfig>> {
     if let Some(client_ca) = &settings.client_ca {
         config = config.client_ca_root(Certificate::from_pem(read("client_ca", client_ca)?));
     }
+    Server::builder().tls_config(config.clone()).context("grpc.tls: these are not certificates and their key")?;
     Ok(Some(config))
 }
 

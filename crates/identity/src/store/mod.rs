@@ -13,6 +13,7 @@ pub mod users;
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -111,10 +112,11 @@ impl Store {
 /// # Errors
 /// The URL is not one of PostgreSQL.
 pub fn connect_options(url: &SecretString) -> anyhow::Result<PgConnectOptions> {
-    let options = url
-        .expose_secret()
-        .parse::<PgConnectOptions>()
-        .map_err(|_| anyhow::anyhow!("must be a PostgreSQL URL: postgres://user:password@host/database"))?;
+    let url = url.expose_secret();
+    // The parser takes any scheme.
+    let named = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    let options = url.parse::<PgConnectOptions>().ok().filter(|_| named);
+    let options = options.context("must be a PostgreSQL URL: postgres://user:password@host/database")?;
     Ok(options.application_name("sandi-identity").disable_statement_logging())
 }
 
