@@ -11,6 +11,7 @@ mod forgery;
 mod journeys;
 mod leaks;
 mod metrics;
+mod programs;
 mod races;
 mod sameness;
 mod tokens;
