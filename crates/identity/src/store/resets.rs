@@ -454,6 +454,12 @@ pub async fn advance(
         .execute(&mut *connection)
         .await?;
     }
+    if event.is_final() && DeliveryState::Unknown.after(event).is_none() {
+        // It stays UNKNOWN, and is not tried again.
+        for event_id in event_ids {
+            expect_attempt(connection, *event_id, None).await?;
+        }
+    }
     Ok(())
 }
 
