@@ -1,7 +1,7 @@
 //! The mail server falls silent after the content: nobody knows whether it has the mail.
 
-use e2e::{Act, Person, Phase, Rule, World};
-use proto::identity::v1::{DeliveryState, LinkState};
+use e2e::{Act, Person, Phase, Rule, World, people::actor};
+use proto::identity::v1::{DeliveryState, LinkState, RevokeResetRequest, Role};
 
 use super::told;
 use crate::waiting::{until, until_number};
@@ -55,6 +55,30 @@ async fn the_second_silence_is_final() {
     // It may have arrived, so it works.
     let token = &world.sink().mails()[0].tokens()[0];
     assert!(world.complete_reset(token, "awan putih di atas ladang 3").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_mail_that_nobody_knows_about_is_not_tried_again_once_its_link_is_over() {
+    // With the gaps of every day.
+    let world = World::start().await;
+    let kopi = world.organization("kopi").await;
+    let sari = world.user(&kopi, Person::named("sari").role(Role::Admin)).await;
+    world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+    world.script(Rule::at(Phase::Final, Act::KeepAndDrop).times(1));
+    let request = world.request_reset("budi").await;
+    let unknown = world.reset_in(&request, DeliveryState::Unknown).await;
+    assert!(unknown.next_attempt_time.is_some());
+
+    let revoke =
+        RevokeResetRequest { reset_id: unknown.reset_id, actor: actor(&sari), reason: "salah orang".to_owned() };
+    world.crm().support.revoke_reset(revoke).await.expect("it is revoked");
+    until_number(&world, "SELECT count(*) FROM outbox", 0).await;
+    let over = world.resets_of(&request).await.remove(0);
+    // It may have arrived, so nobody says that it was not sent.
+    assert_eq!(over.delivery_state(), DeliveryState::Unknown);
+    assert_eq!(over.link_state(), LinkState::Revoked);
+    assert_eq!(over.next_attempt_time, None);
+    assert_eq!(world.sink().mails().len(), 1);
 }
 
 #[tokio::test]
