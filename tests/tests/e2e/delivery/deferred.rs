@@ -23,17 +23,16 @@ const LATER: [(Phase, u16, &str, &str, &str); 6] = [
 
 #[tokio::test]
 async fn a_mail_that_is_refused_for_now_is_tried_again_at_the_time_told_and_sent() {
-    for (phase, code, text, told_phase, enhanced) in LATER {
-        let world = World::build().set(r#"identity.resets.retry_gaps=["2s"]"#).start().await;
-        let kopi = world.organization("kopi").await;
-        world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+    let world = World::build().wide_limits().set(r#"identity.resets.retry_gaps=["2s"]"#).start().await;
+    let kopi = world.organization("kopi").await;
+    let names = crowd(&world, &kopi, LATER.len()).await;
+    for (name, (phase, code, text, told_phase, enhanced)) in names.iter().zip(LATER) {
         world.script(Rule::reply(phase, code, text).times(1));
-
-        let request = world.request_reset("budi").await;
+        let request = world.request_reset(name).await;
         let deferred = world.reset_in(&request, DeliveryState::Deferred).await;
         assert_eq!(deferred.attempts.len(), 1);
         assert_eq!(told(&deferred.attempts[0]), (DeliveryState::Deferred, told_phase, code.into(), enhanced));
-        assert!(world.sink().mails().is_empty());
+        assert!(world.sink().mails_to(&address(name)).is_empty());
         let next = seconds(deferred.next_attempt_time.as_ref());
         let gap = next - seconds(deferred.attempts[0].attempt_time.as_ref());
         assert!((1.7..3.0).contains(&gap), "{code} {text}: {gap} s");
@@ -44,7 +43,7 @@ async fn a_mail_that_is_refused_for_now_is_tried_again_at_the_time_told_and_sent
         let second = seconds(sent.attempts[1].attempt_time.as_ref());
         assert!(second >= next - 0.05, "{code} {text}: {} s too early", next - second);
         assert_eq!(sent.next_attempt_time, None);
-        assert_eq!(world.sink().mails().len(), 1);
+        assert_eq!(world.sink().mails_to(&address(name)).len(), 1);
     }
 }
 

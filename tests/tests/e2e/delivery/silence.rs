@@ -7,7 +7,7 @@ use super::told;
 use crate::waiting::{until, until_number};
 
 async fn world_of_short_gaps() -> World {
-    let world = World::build().set(r#"identity.resets.retry_gaps=["2s"]"#).start().await;
+    let world = World::build().wide_limits().set(r#"identity.resets.retry_gaps=["2s"]"#).start().await;
     let kopi = world.organization("kopi").await;
     world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
     world
@@ -15,8 +15,9 @@ async fn world_of_short_gaps() -> World {
 
 #[tokio::test]
 async fn after_a_silence_the_same_mail_is_tried_once_more() {
+    let world = world_of_short_gaps().await;
     for (act, mails) in [(Act::Drop, 1), (Act::KeepAndDrop, 2)] {
-        let world = world_of_short_gaps().await;
+        let before = world.sink().mails().len();
         world.script(Rule::at(Phase::Final, act.clone()).times(1));
         let request = world.request_reset("budi").await;
         let unknown = world.reset_in(&request, DeliveryState::Unknown).await;
@@ -25,7 +26,7 @@ async fn after_a_silence_the_same_mail_is_tried_once_more() {
 
         let sent = world.reset_in(&request, DeliveryState::Sent).await;
         assert_eq!(sent.attempts.len(), 2);
-        let kept = world.sink().mails();
+        let kept = world.sink().mails().split_off(before);
         assert_eq!(kept.len(), mails, "{act:?}");
         for mail in &kept {
             assert_eq!(mail.header("Message-ID"), kept[0].header("Message-ID"));
@@ -83,13 +84,13 @@ async fn a_mail_that_nobody_knows_about_is_not_tried_again_once_its_link_is_over
 
 #[tokio::test]
 async fn a_connection_lost_before_the_content_leaves_no_doubt() {
-    // Idle connections that the server closed are no failure either.
-    for phase in [Phase::Mail, Phase::Recipient, Phase::Data] {
-        let world = world_of_short_gaps().await;
+    let world = world_of_short_gaps().await;
+    for (before, phase) in [Phase::Mail, Phase::Recipient, Phase::Data].into_iter().enumerate() {
+        // An idle connection that the server closed is no failure; the next one is.
         world.script(Rule::at(phase, Act::Drop).times(2));
         let request = world.request_reset("budi").await;
         let sent = world.reset_in(&request, DeliveryState::Sent).await;
         assert!(sent.attempts.iter().all(|it| it.outcome() != DeliveryState::Unknown), "{phase:?}: {sent:?}");
-        assert_eq!(world.sink().mails().len(), 1, "{phase:?}");
+        assert_eq!(world.sink().mails().len(), before + 1, "{phase:?}");
     }
 }
