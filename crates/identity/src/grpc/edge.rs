@@ -33,6 +33,8 @@ use crate::ops::call::Caller;
 pub const DEADLINE_CAP: Duration = Duration::from_secs(10);
 /// Our own timer fires this much before tonic's, whose status says less.
 const BEFORE_TONIC: Duration = Duration::from_millis(10);
+/// Nothing can be done in less, and timers cannot tell ours from tonic's.
+const BOUND_LEAST: Duration = Duration::from_millis(1);
 const REQUEST_ID: &str = "x-request-id";
 /// Longest request id that is echoed.
 const REQUEST_ID_MAX: usize = 128;
@@ -206,6 +208,9 @@ impl Edge {
         let wanted = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
         let bound =
             wanted.map_or(DEADLINE_CAP, |wanted| wanted.saturating_sub(BEFORE_TONIC.min(wanted / 2)).min(DEADLINE_CAP));
+        if bound < BOUND_LEAST {
+            return refuse(Reason::DeadlineExceeded, None);
+        }
         Ok(Admitted {
             rpc: rule.rpc(),
             caller: caller.clone(),

@@ -4,11 +4,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
 use std::sync::Arc;
 
 use crate::settings::LimitSettings;
+
+/// The shortest wait that is told.
+const WAIT_LEAST: Duration = Duration::from_millis(1);
 
 /// The buckets.
 pub struct Limits {
@@ -33,7 +36,7 @@ impl Limits {
     /// # Errors
     /// When the bucket will hold one again.
     pub fn caller(&self, name: &Arc<str>) -> Result<(), Duration> {
-        self.callers.check_key(name).map_err(|until| until.wait_time_from(self.clock.now()))
+        self.callers.check_key(name).map_err(|until| self.wait(&until))
     }
 
     /// Takes one call from the bucket of an address; IPv6 by /64, because one person has a whole one.
@@ -41,7 +44,12 @@ impl Limits {
     /// # Errors
     /// When the bucket will hold one again.
     pub fn address(&self, ip: IpAddr) -> Result<(), Duration> {
-        self.addresses.check_key(&network(ip)).map_err(|until| until.wait_time_from(self.clock.now()))
+        self.addresses.check_key(&network(ip)).map_err(|until| self.wait(&until))
+    }
+
+    /// Never nothing, also when the time has come meanwhile: nobody shall come back at once.
+    fn wait(&self, until: &NotUntil<<DefaultClock as Clock>::Instant>) -> Duration {
+        until.wait_time_from(self.clock.now()).max(WAIT_LEAST)
     }
 
     /// Forgets buckets that are full again.

@@ -40,6 +40,8 @@ async fn grant(connection: &mut PgConnection, role: &str) -> sqlx::Result<()> {
          DECLARE
              service text := quote_ident(current_setting('sandi.service_role'));
          BEGIN
+             -- One at a time, for two that change the same rights at once stop each other.
+             PERFORM pg_advisory_xact_lock(hashtext('identity migrate'));
              EXECUTE 'GRANT USAGE ON SCHEMA ' || quote_ident(current_schema()) || ' TO ' || service;
              EXECUTE 'GRANT SELECT, INSERT, UPDATE ON organizations, users TO ' || service;
              EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON reset_requests, resets, outbox, delivery_attempts,

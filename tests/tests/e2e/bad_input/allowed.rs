@@ -276,6 +276,9 @@ async fn an_organisation_that_is_emptied_gets_the_defaults_back() {
     let policy = |min_length| Some(PasswordPolicy { min_length, max_bytes: 1024 });
     let filled = update(full.clone(), &[]).await;
     assert_eq!(filled, Organization { password_policy: policy(12), ..full.clone() });
+    let other = Organization { password_policy: policy(20), slug: "other".to_owned(), ..full.clone() };
+    let longer = update(other, &["password_policy.min_length"]).await;
+    assert_eq!(longer, Organization { password_policy: policy(20), ..full.clone() });
     let bare = Organization {
         organization_id: full.organization_id.clone(),
         slug: full.slug.clone(),

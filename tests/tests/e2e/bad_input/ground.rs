@@ -111,9 +111,7 @@ impl Ground {
             }
             "GetReset" => ("gateway", json!({"resetId": self.reset_id, "actor": actor}), "OK"),
             "ListResets" => {
-                let request =
-                    json!({"organizationId": organization_id, "userId": member_id, "pageSize": 10, "actor": actor});
-                ("gateway", request, "OK")
+                ("gateway", json!({"organizationId": organization_id, "pageSize": 10, "actor": actor}), "OK")
             }
             "RevokeReset" => {
                 ("gateway", json!({"resetId": self.reset_id, "actor": actor, "reason": "not asked for"}), "OK")
