@@ -31,8 +31,8 @@ use crate::ops::call::Caller;
 
 /// No call takes longer, whatever deadline it brings.
 pub const DEADLINE_CAP: Duration = Duration::from_secs(10);
-/// Our own timer fires this much before tonic's, whose status says less.
-const BEFORE_TONIC: Duration = Duration::from_millis(10);
+/// Our own timer fires this much before tonic's, whose status says less: a twentieth, within these bounds.
+const BEFORE_TONIC: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(40));
 /// Nothing can be done in less, and timers cannot tell ours from tonic's.
 const BOUND_LEAST: Duration = Duration::from_millis(1);
 const REQUEST_ID: &str = "x-request-id";
@@ -206,8 +206,10 @@ impl Edge {
             return Err(status::scope_missing(rule.scopes[0], Locale::default()));
         }
         let wanted = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
-        let bound =
-            wanted.map_or(DEADLINE_CAP, |wanted| wanted.saturating_sub(BEFORE_TONIC.min(wanted / 2)).min(DEADLINE_CAP));
+        let bound = wanted.map_or(DEADLINE_CAP, |wanted| {
+            let early = (wanted / 20).clamp(BEFORE_TONIC.0, BEFORE_TONIC.1);
+            wanted.saturating_sub(early.min(wanted / 2)).min(DEADLINE_CAP)
+        });
         if bound < BOUND_LEAST {
             return refuse(Reason::DeadlineExceeded, None);
         }

@@ -79,10 +79,12 @@ async fn tell(mailer: &Broker, event_id: &str, (attempt, outcome): Told) {
         phase: "final".to_owned(),
         ..Default::default()
     };
-    let taken = mailer
-        .publish("mailer.events", "mailer.mail.status.v1", &status.encode_to_vec(), BasicProperties::default())
-        .await;
-    assert!(taken, "a queue takes it");
+    // The identity service binds its queue once the mailer's exchange is there.
+    until("a queue takes it", async || {
+        let body = status.encode_to_vec();
+        mailer.publish("mailer.events", "mailer.mail.status.v1", &body, BasicProperties::default()).await.then_some(())
+    })
+    .await;
 }
 
 /// A mail event's id for each of these requests; the mailer, once it has declared its part, is off.
