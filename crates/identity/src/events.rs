@@ -216,7 +216,7 @@ fn sealed(
     plaintext: &[u8],
     trace: &TraceContext,
 ) -> Result<NewEvent, EventError> {
-    let event = seal(&service.keys, routing_key, header, plaintext)?;
+    let event = seal(&service.keys.current(), routing_key, header, plaintext)?;
     Ok(NewEvent {
         event_id: header.event_id,
         routing_key,

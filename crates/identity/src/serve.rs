@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use messaging::broker::Broker;
-use messaging::keys::{Keys, Role};
+use messaging::keys::{KeyRing, Role};
 use messaging::publisher::Publisher;
 use runtime::admin::{Admin, Checks};
 use runtime::clock::SystemClock;
@@ -52,7 +52,7 @@ impl Parts {
     /// Names the setting that is wrong.
     pub fn assemble(settings: Settings) -> anyhow::Result<Self> {
         let callers = Callers::load(&settings.callers.file)?;
-        let keys = Keys::load(&settings.keys.directory, Role::Identity).context("keys.directory")?;
+        let keys = KeyRing::load(&settings.keys.directory, Role::Identity).context("keys.directory")?;
         let amqp = url_from(settings.amqp.url_file.as_deref(), settings.amqp.url.as_ref(), "amqp.url")?;
         let broker = Broker::new(amqp, "sandi-identity").context("amqp.url")?;
         if !settings.development && broker.has_built_in_login() {
@@ -67,7 +67,7 @@ impl Parts {
 ///
 /// # Errors
 /// Names the setting that is wrong.
-pub fn service(settings: Settings, keys: Arc<Keys>) -> anyhow::Result<Service> {
+pub fn service(settings: Settings, keys: Arc<KeyRing>) -> anyhow::Result<Service> {
     let url = database_url(&settings)?;
     let store = Store::new(&url, settings.database.max_connections).context("database.url")?;
     Ok(Service {
@@ -149,7 +149,9 @@ fn work(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &Cancella
     let workers = TaskTracker::new();
     let publisher = Publisher::new(broker.clone());
     let checks = checks.clone();
-    // The broker's absence is no error to a caller: it is shown, and does not make us unready.
+    // What is no error to a caller is shown, and does not make us unready.
+    let keys = checks.clone();
+    workers.spawn(Arc::clone(&service.keys).watch(stop.clone(), move |state| keys.set_informative("keys", state)));
     let state = move |state| checks.set_informative("broker", state);
     workers.spawn(issuer::run(Arc::clone(service), stop.clone()));
     workers.spawn(relay::run(Arc::clone(service), broker.clone(), publisher, stop.clone()));

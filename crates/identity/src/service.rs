@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use messaging::keys::Keys;
+use messaging::keys::KeyRing;
 use runtime::clock::Clock;
 use runtime::random::{Random, uuid_v7};
 use tokio::sync::Notify;
@@ -21,8 +21,8 @@ pub struct Service {
     pub store: Store,
     /// The hashing threads.
     pub hasher: Hasher,
-    /// Keys of the seal.
-    pub keys: Arc<Keys>,
+    /// Keys of the seal, read again when their files change.
+    pub keys: Arc<KeyRing>,
     /// Key of the digests.
     pub digests: DigestKey,
     /// The program's clock; expiry follows the database's.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use messaging::topology::MAILER_REQUESTS;
-use messaging::{Delivery, Keys, PublishError, Verdict};
+use messaging::{Delivery, KeyRing, PublishError, Verdict};
 use proto::mailer::events::v1::MailStatus;
 use runtime::{Clock, Random, TraceContext};
 use time::OffsetDateTime;
@@ -36,8 +36,8 @@ const REPORT_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration
 
 /// What a deliverer works with.
 pub struct Deliverer<T, R> {
-    /// The keys of the seal.
-    pub keys: Keys,
+    /// The keys of the seal, read again when their files change.
+    pub keys: Arc<KeyRing>,
     /// How mails are handed over.
     pub transport: Arc<T>,
     /// How statuses are published, confirmed.
@@ -91,7 +91,7 @@ where
     }
 
     async fn process(&self, delivery: &Delivery) -> Verdict {
-        let event = match MailEvent::open(&self.keys, &delivery.routing_key, &delivery.body) {
+        let event = match self.open(delivery) {
             Ok(event) => event,
             Err(reason) => {
                 // Nothing of it is known to be true, so no status is told.
@@ -128,6 +128,15 @@ where
             false => Verdict::Requeue,
             true if known.outcome == Outcome::Parked => Verdict::Park,
             true => Verdict::Ack,
+        }
+    }
+
+    /// Opens an event. One that names a key we do not know may be the first of a key that came just now.
+    fn open(&self, delivery: &Delivery) -> Result<MailEvent, &'static str> {
+        let open = || MailEvent::open(&self.keys.current(), &delivery.routing_key, &delivery.body);
+        match open() {
+            Err(reason) if reason.ends_with("_key_unknown") && self.keys.reload().is_ok_and(|new| new) => open(),
+            other => other,
         }
     }
 

@@ -86,10 +86,13 @@ async fn run(checked: Checked, listener: TcpListener, telemetry: &Telemetry) {
     let tasks = TaskTracker::new();
     transport.watch(&tasks, &stop);
     tasks.spawn(stop.clone().run_until_cancelled_owned(show_relays(transport.clone(), checks.clone())));
+    let keys = Arc::new(checked.keys);
+    let shown = checks.clone();
+    tasks.spawn(keys.clone().watch(stop.clone(), move |state| shown.set_informative("keys", state)));
     let publisher = Publisher::new(checked.broker.clone());
     let prefetch = u16::try_from(2 * transport.connections()).unwrap_or(u16::MAX);
     let deliverer = Arc::new(Deliverer {
-        keys: checked.keys,
+        keys,
         transport: transport.clone(),
         report: reporter(publisher, clock.clone(), random.clone()),
         letterhead: checked.letterhead,

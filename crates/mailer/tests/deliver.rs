@@ -12,7 +12,7 @@ use mailer::metrics::Metrics;
 use mailer::outcome::{Attempt, Outcome, Phase, Reply};
 use mailer::sample::{EVENT_ID, Kind, Locale, REQUESTED, Sample, letterhead, sample};
 use mailer::transport::{Mail, MailTransport};
-use messaging::keys::{Keys, Role, generate};
+use messaging::keys::{KeyRing, Keys, Role, generate};
 use messaging::seal::{EventHeader, SealedEvent, encode_event, seal};
 use messaging::topology::{NOTICE_REQUESTED, RESET_REQUESTED};
 use messaging::{Delivery, PublishError, TraceHeaders, Verdict};
@@ -116,7 +116,7 @@ impl Bench {
             }
         };
         let deliverer = Deliverer {
-            keys: Keys::load(directory.path(), Role::Mailer).unwrap(),
+            keys: Arc::new(KeyRing::load(directory.path(), Role::Mailer).unwrap()),
             transport: transport.clone(),
             report: Box::new(report) as Report,
             letterhead: letterhead(),

@@ -1,21 +1,26 @@
 //! The key pairs of the seal, as files: `<role>-<key id>.key` and `.pub`, one line of base64 each.
 //!
 //! The identity service holds its own private keys and the mailer's public ones, the mailer the
-//! reverse. Several may be live at once: all of them open, the newest file of each kind seals.
+//! reverse. Several may be live at once: all of them open. Of each kind the oldest one seals that
+//! is not retired (`<role>-<key id>.retired` stands beside it), so a new pair changes nothing until
+//! both sides have it and the old one is retired.
+
+mod files;
+mod inventory;
+mod ring;
 
 use std::{
-    fmt, fs,
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fmt, io,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use hpke::{Deserializable, Kem as _, Serializable, kem::X25519HkdfSha256};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-use zeroize::Zeroizing;
+
+pub use files::generate;
+pub use inventory::{Listed, RETIRED_LIFE, Retired, State, inventory, retire};
+pub use ring::KeyRing;
 
 pub(crate) type Kem = X25519HkdfSha256;
 pub(crate) type PrivateKey = <Kem as hpke::Kem>::PrivateKey;
@@ -113,6 +118,32 @@ pub enum KeysError {
     /// The pair is there already: it is never overwritten.
     #[error("{} exists already and is left as it is", .0.display())]
     Exists(PathBuf),
+    /// Every key of a role is retired, so that none is left to seal with.
+    #[error("every {role} key in {} is retired; `identity keys generate --role {role}` makes another", .directory.display())]
+    NoneSeals {
+        /// Whose.
+        role: Role,
+        /// Where it was looked for.
+        directory: PathBuf,
+    },
+    /// There is no such key.
+    #[error("no key {id} in {}", .directory.display())]
+    Unknown {
+        /// What was asked for.
+        id: String,
+        /// Where it was looked for.
+        directory: PathBuf,
+    },
+    /// The last one of its role is not retired.
+    #[error(
+        "{role}-{id} is the only {role} key here that is not retired; make another and let both sides have it first"
+    )]
+    Last {
+        /// Whose.
+        role: Role,
+        /// Which.
+        id: String,
+    },
     /// The file system refused.
     #[error("cannot use {}", .path.display())]
     File {
@@ -124,59 +155,17 @@ pub enum KeysError {
     },
 }
 
-/// Makes a key pair in `directory` from 32 bytes of `random`, as `<role>-<key id>.key` (mode 0600)
-/// and `.pub`. Each file appears whole or not at all.
-///
-/// # Errors
-///
-/// [`KeysError::Exists`] rather than overwriting; [`KeysError::File`] if it cannot be written.
-pub fn generate(directory: &Path, role: Role, random: &dyn Fn(&mut [u8])) -> Result<KeyId, KeysError> {
-    let mut seed = Zeroizing::new([0_u8; KEY_BYTES]);
-    random(seed.as_mut_slice());
-    let (private, public) = Kem::derive_keypair(seed.as_slice());
-    let id = KeyId::of(&public);
-
-    fs::create_dir_all(directory).map_err(|source| file_error(directory, source))?;
-    let private_bytes = Zeroizing::new(<[u8; KEY_BYTES]>::from(private.to_bytes()));
-    let path = |extension| directory.join(format!("{}-{id}.{extension}", role.prefix()));
-    write_new(&path("key"), 0o600, private_bytes.as_slice())?;
-    write_new(&path("pub"), 0o644, public.to_bytes().as_slice())?;
-    Ok(id)
-}
-
-/// Writes under another name and then links, because a rename would replace what is there.
-fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), KeysError> {
-    let mut line = Zeroizing::new(STANDARD.encode(bytes));
-    line.push('\n');
-    let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    let written = write_and_link(&draft, path, mode, line.as_bytes());
-    let _ = fs::remove_file(&draft);
-    written.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => KeysError::Exists(path.to_owned()),
-        _ => file_error(path, source),
-    })
-}
-
-fn write_and_link(draft: &Path, path: &Path, mode: u32, line: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(draft)?;
-    file.write_all(line)?;
-    file.sync_all()?;
-    fs::hard_link(draft, path)
-}
-
-fn file_error(path: &Path, source: io::Error) -> KeysError {
-    KeysError::File { path: path.to_owned(), source }
-}
-
 pub(crate) struct OwnKey {
     pub(crate) id: KeyId,
     pub(crate) private: PrivateKey,
     pub(crate) public: PublicKey,
+    retired: bool,
 }
 
 pub(crate) struct PeerKey {
     pub(crate) id: KeyId,
     pub(crate) public: PublicKey,
+    retired: bool,
 }
 
 /// The keys one side works with. Private ones are wiped from memory when this is dropped.
@@ -189,9 +178,7 @@ pub struct Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let own = self.own.iter().map(|key| &key.id).collect::<Vec<_>>();
-        let peers = self.peers.iter().map(|key| &key.id).collect::<Vec<_>>();
-        f.debug_struct("Keys").field("own", &own).field("peers", &peers).finish()
+        f.debug_struct("Keys").field("own", &self.shown(false)).field("peers", &self.shown(true)).finish()
     }
 }
 
@@ -209,7 +196,37 @@ impl Keys {
         if keys.peers.is_empty() {
             return Err(KeysError::NoPublicKey { role: own.other(), directory: directory.to_owned() });
         }
+        if own == Role::Identity {
+            keys.check_sealing(directory)?;
+        }
         Ok(keys)
+    }
+
+    /// Only the identity service seals; the mailer may keep nothing but retired keys.
+    fn check_sealing(&self, directory: &Path) -> Result<(), KeysError> {
+        let retired = [
+            (Role::Identity, self.own.iter().all(|key| key.retired)),
+            (Role::Mailer, self.peers.iter().all(|key| key.retired)),
+        ];
+        match retired.into_iter().find(|(_, all)| *all) {
+            Some((role, _)) => Err(KeysError::NoneSeals { role, directory: directory.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The ids of one kind, oldest first, retired ones marked.
+    fn shown(&self, peers: bool) -> Vec<String> {
+        let show = |id: &KeyId, retired: bool| format!("{id}{}", if retired { " (retired)" } else { "" });
+        if peers {
+            self.peers.iter().map(|key| show(&key.id, key.retired)).collect()
+        } else {
+            self.own.iter().map(|key| show(&key.id, key.retired)).collect()
+        }
+    }
+
+    /// Whether these are the same keys in the same states.
+    fn same_as(&self, other: &Keys) -> bool {
+        self.shown(false) == other.shown(false) && self.shown(true) == other.shown(true)
     }
 
     /// The id of the key that seals from now on.
@@ -219,11 +236,11 @@ impl Keys {
     }
 
     pub(crate) fn sealing(&self) -> &OwnKey {
-        self.own.last().expect("load refuses an empty set")
+        self.own.iter().find(|key| !key.retired).or(self.own.last()).expect("load refuses an empty set")
     }
 
     pub(crate) fn sealing_to(&self) -> &PeerKey {
-        self.peers.last().expect("load refuses an empty set")
+        self.peers.iter().find(|key| !key.retired).or(self.peers.last()).expect("load refuses an empty set")
     }
 
     pub(crate) fn own(&self, id: &str) -> Option<&OwnKey> {
@@ -237,69 +254,23 @@ impl Keys {
 
 fn read_own(directory: &Path, role: Role) -> Result<Vec<OwnKey>, KeysError> {
     let mut keys = Vec::new();
-    for found in list(directory, role, "key")? {
-        let bytes = read_key(&found.path)?;
+    for found in files::list(directory, role, "key")? {
+        let bytes = files::read_key(&found.path)?;
         let private = PrivateKey::from_bytes(bytes.as_slice()).map_err(|_| KeysError::Malformed(found.path.clone()))?;
         let public = Kem::sk_to_pk(&private);
-        let id = found.check(&public)?;
-        keys.push(OwnKey { id, private, public });
+        keys.push(OwnKey { id: found.check(&public)?, private, public, retired: found.is_retired() });
     }
     Ok(keys)
 }
 
 fn read_peers(directory: &Path, role: Role) -> Result<Vec<PeerKey>, KeysError> {
     let mut keys = Vec::new();
-    for found in list(directory, role, "pub")? {
-        let bytes = read_key(&found.path)?;
+    for found in files::list(directory, role, "pub")? {
+        let bytes = files::read_key(&found.path)?;
         let public = PublicKey::from_bytes(bytes.as_slice()).map_err(|_| KeysError::Malformed(found.path.clone()))?;
-        let id = found.check(&public)?;
-        keys.push(PeerKey { id, public });
+        keys.push(PeerKey { id: found.check(&public)?, public, retired: found.is_retired() });
     }
     Ok(keys)
-}
-
-struct Found {
-    modified: SystemTime,
-    path: PathBuf,
-    id: String,
-}
-
-impl Found {
-    /// The fingerprint in the name is what people go by, so it has to be right.
-    fn check(&self, public: &PublicKey) -> Result<KeyId, KeysError> {
-        let found = KeyId::of(public);
-        if found.as_str() == self.id { Ok(found) } else { Err(KeysError::WrongName { path: self.path.clone(), found }) }
-    }
-}
-
-/// The files `<role>-<id>.<extension>`, oldest first, by name where the times are equal.
-fn list(directory: &Path, role: Role, extension: &str) -> Result<Vec<Found>, KeysError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|source| file_error(directory, source))? {
-        let path = entry.map_err(|source| file_error(directory, source))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let id = name
-            .strip_prefix(role.prefix())
-            .and_then(|rest| rest.strip_prefix('-'))
-            .and_then(|rest| rest.strip_suffix(extension))
-            .and_then(|rest| rest.strip_suffix('.'));
-        let Some(id) = id.map(str::to_owned) else {
-            continue;
-        };
-        // Follows links: mounted secrets are links to the real files.
-        let modified =
-            fs::metadata(&path).and_then(|metadata| metadata.modified()).map_err(|source| file_error(&path, source))?;
-        found.push(Found { modified, path, id });
-    }
-    found.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
-    Ok(found)
-}
-
-fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeysError> {
-    let line = Zeroizing::new(fs::read(path).map_err(|source| file_error(path, source))?);
-    let bytes = STANDARD.decode(line.trim_ascii()).map_err(|_| KeysError::Malformed(path.to_owned()))?;
-    let bytes = Zeroizing::new(bytes);
-    if bytes.len() == KEY_BYTES { Ok(bytes) } else { Err(KeysError::Malformed(path.to_owned())) }
 }
 
 #[cfg(test)]

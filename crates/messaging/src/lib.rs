@@ -21,7 +21,7 @@ mod headers;
 pub use broker::{Broker, BrokerError};
 pub use consumer::{Delivery, Verdict, consume};
 pub use headers::TraceHeaders;
-pub use keys::{KeyId, Keys, KeysError, Role};
+pub use keys::{KeyId, KeyRing, Keys, KeysError, Role};
 pub use parked::Parked;
 pub use publisher::{Message, PublishError, Publisher};
 pub use seal::{DecodeError, Event, EventHeader, OpenError, SealError, SealedEvent};

@@ -5,6 +5,7 @@ mod broker;
 mod database;
 mod identity;
 mod mailer;
+mod rotation;
 mod shutdown;
 
 use e2e::World;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
-use messaging::keys::{Keys, Role as KeyRole};
+use messaging::keys::{KeyRing, Role as KeyRole};
 use runtime::exit::Failure;
 use runtime::trace::TraceContext;
 use tokio_util::sync::CancellationToken;
@@ -209,7 +209,7 @@ async fn list(service: &Service, slug: &str) -> Result<(), Failure> {
 
 fn assemble(settings: Settings) -> Result<Service, Failure> {
     super::check(&settings)?;
-    let keys = Keys::load(&settings.keys.directory, KeyRole::Identity)
+    let keys = KeyRing::load(&settings.keys.directory, KeyRole::Identity)
         .map_err(|error| Failure::Config(format!("keys.directory: {error}")))?;
     service(settings, Arc::new(keys)).map_err(super::configuration)
 }

@@ -45,6 +45,7 @@ struct Why {
 
 pub(super) async fn run(command: &Parked, settings: &Settings) -> Result<String, Failure> {
     let (broker, keys) = settings.check_parked()?;
+    let keys = keys.current();
     let messages = peek(&broker, MAILER_PARKED, LIMIT).await.context("cannot look at the parked messages")?;
     let now = SystemClock.now();
     match command {

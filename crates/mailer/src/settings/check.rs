@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lettre::Address;
 use lettre::transport::smtp::extension::ClientId;
-use messaging::{Broker, Keys, Role};
+use messaging::{Broker, KeyRing, Role};
 use runtime::config::{read_secret, url_from};
 use runtime::{ConfigError, Failure};
 use rustls::pki_types::ServerName;
@@ -24,7 +24,7 @@ pub struct Checked {
     /// Where the broker is.
     pub broker: Broker,
     /// The keys of the seal.
-    pub keys: Keys,
+    pub keys: KeyRing,
     /// The mail servers.
     pub relays: Vec<RelayConfig>,
     /// How mails are signed.
@@ -70,7 +70,7 @@ impl Settings {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn check_parked(&self) -> Result<(Broker, Keys), Failure> {
+    pub fn check_parked(&self) -> Result<(Broker, KeyRing), Failure> {
         let mut mistakes = Mistakes::default();
         let (broker, keys) = (broker(self, &mut mistakes), keys(self, &mut mistakes));
         match (broker, keys) {
@@ -92,13 +92,13 @@ fn broker(settings: &Settings, mistakes: &mut Mistakes) -> Option<Broker> {
     Some(broker)
 }
 
-fn keys(settings: &Settings, mistakes: &mut Mistakes) -> Option<Keys> {
+fn keys(settings: &Settings, mistakes: &mut Mistakes) -> Option<KeyRing> {
     let directory = &settings.keys.directory;
     if directory.as_os_str().is_empty() {
         mistakes.add("keys.directory", "not set; set it to the directory of the seal's keys");
         return None;
     }
-    let keys = Keys::load(directory, Role::Mailer).map_err(|error| {
+    let keys = KeyRing::load(directory, Role::Mailer).map_err(|error| {
         let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
         format!("{error}{}", source.unwrap_or_default())
     });

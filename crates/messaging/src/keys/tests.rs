@@ -1,7 +1,14 @@
-use std::{cell::Cell, os::unix::fs::PermissionsExt, time::Duration};
+use std::{
+    cell::Cell,
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, SystemTime},
+};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use tempfile::TempDir;
 
+use super::files::list;
 use super::*;
 
 /// The key directories of both sides, as they would be deployed.
@@ -56,11 +63,20 @@ impl Pair {
         }
     }
 
+    /// Takes a key out of use at the identity side.
+    pub(crate) fn retire(&self, id: &KeyId) {
+        retire(self.identity.path(), id.as_str(), time::OffsetDateTime::UNIX_EPOCH).expect("retires");
+    }
+
     pub(crate) fn put_public_key(&self, role: Role, bytes: [u8; KEY_BYTES]) {
         let id = KeyId::of(&PublicKey::from_bytes(&bytes).expect("32 bytes"));
         let path = self.of(role.other()).join(format!("{role}-{id}.pub"));
         fs::write(&path, STANDARD.encode(bytes)).expect("writes");
         self.make_newest(&path);
+    }
+
+    pub(crate) fn directory(&self, role: Role) -> &Path {
+        self.of(role)
     }
 
     fn of(&self, role: Role) -> &Path {
@@ -108,12 +124,27 @@ fn a_key_is_never_overwritten() {
 }
 
 #[test]
-fn the_newest_key_seals() {
+fn the_oldest_key_seals_until_it_is_retired() {
     let pair = Pair::new();
+    let before = pair.identity();
     let newer = pair.add_key(Role::Identity, 30);
-    assert_eq!(pair.identity().sealing_id(), &newer);
     let newest = pair.add_key(Role::Mailer, 31);
+    assert_eq!(pair.identity().sealing_id(), before.sealing_id());
+    assert_eq!(pair.identity().sealing_to().id, before.sealing_to().id);
+    pair.retire(before.sealing_id());
+    pair.retire(&before.sealing_to().id);
+    assert_eq!(pair.identity().sealing_id(), &newer);
     assert_eq!(pair.identity().sealing_to().id, newest);
+}
+
+#[test]
+fn without_a_key_that_seals_there_are_no_keys() {
+    let pair = Pair::new();
+    let id = pair.identity().sealing_id().clone();
+    let mark = pair.identity.path().join(format!("identity-{id}.retired"));
+    fs::write(mark, "").expect("writes");
+    let refused = Keys::load(pair.identity.path(), Role::Identity).expect_err("none seals");
+    assert!(matches!(refused, KeysError::NoneSeals { role: Role::Identity, .. }));
 }
 
 #[test]

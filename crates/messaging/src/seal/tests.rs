@@ -203,6 +203,9 @@ fn a_retired_key_still_opens() {
     let before = sealed_by(&pair.identity());
     pair.add_key(Role::Mailer, 50);
     pair.add_key(Role::Identity, 51);
+    let old = pair.identity();
+    pair.retire(old.sealing_id());
+    pair.retire(&old.sealing_to().id);
     let after = sealed_by(&pair.identity());
     let mailer = pair.mailer();
     let ids = |event: &SealedEvent| {
@@ -219,6 +222,7 @@ fn a_retired_key_still_opens() {
 fn a_public_key_that_is_no_point_is_refused() {
     let pair = Pair::new();
     pair.put_public_key(Role::Mailer, [0; 32]);
+    pair.retire(&pair.identity().sealing_to().id);
     let refused = seal(&pair.identity(), RESET_REQUESTED, &event_header(), SECRET);
     assert!(matches!(refused, Err(SealError::Unusable(_))));
 }

@@ -1,4 +1,4 @@
-//! `identity keys generate`.
+//! `identity keys`.
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -60,4 +60,38 @@ async fn keys_go_where_the_settings_say_or_nowhere() {
     let unwritable = generate(&world, "identity", Path::new("/proc/no/such/folder"));
     assert_eq!(unwritable.code, Some(1), "{}", unwritable.err);
     assert!(unwritable.err.contains("/proc/no/such/folder"), "{}", unwritable.err);
+}
+
+#[tokio::test]
+async fn keys_are_listed_and_taken_out_of_use_but_never_the_last() {
+    let world = World::build().mailers(0).start().await;
+    let scratch = tempfile::tempdir().expect("a folder can be made");
+    let folder = scratch.path().display().to_string();
+    generate(&world, "identity", scratch.path());
+    let run = |arguments: &[&str]| {
+        Run::of(&world, Program::Identity).args(&["keys"]).args(arguments).args(&["--directory", &folder]).go()
+    };
+    let listed = || -> Vec<serde_json::Value> {
+        let ended = run(&["list", "--json"]);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+        serde_json::from_str(&ended.out).expect("it is JSON")
+    };
+    let first = listed();
+    assert_eq!((first.len(), &first[0]["state"]), (1, &"seals".into()));
+    let id = first[0]["id"].as_str().expect("it has an id").to_owned();
+    let refused = run(&["retire", &id]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("is the only identity key here that is not retired"), "{}", refused.err);
+
+    generate(&world, "identity", scratch.path());
+    let states = |keys: &[serde_json::Value]| keys.iter().map(|key| key["state"].to_string()).collect::<Vec<_>>();
+    assert_eq!(states(&listed()), [r#""seals""#, r#""opens""#]);
+    let retired = run(&["retire", &id]);
+    assert_eq!(retired.code, Some(0), "{}", retired.err);
+    assert!(retired.out.contains("it seals no more"), "{}", retired.out);
+    assert_eq!(states(&listed()), [r#""retired""#, r#""seals""#]);
+    let table = run(&["list"]).out;
+    assert!(table.lines().count() == 3 && table.contains("needed until"), "{table}");
+    let unknown = run(&["retire", "0000000000000000"]);
+    assert!(unknown.code == Some(1) && unknown.err.contains("no key 0000000000000000"), "{}", unknown.err);
 }
