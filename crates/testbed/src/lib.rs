@@ -1,9 +1,11 @@
 //! Everything that Sandi needs around it, private and on loopback: PostgreSQL, RabbitMQ, an SMTP sink with a mailbox
-//! page, and the two programs themselves. Tests, benchmarks and the demo stand on it.
+//! page, a browser, and the two programs themselves. Tests, benchmarks and the demo stand on it.
 //!
-//! Starting and stopping is plain blocking code with a bound on every wait; only the sink and the page are async.
+//! Starting and stopping is plain blocking code with a bound on every wait; only the sink, the page and the browser
+//! are async.
 //! Nothing here touches a server that the machine runs already.
 
+pub mod browser;
 pub mod http;
 pub mod mailbox;
 pub mod ports;
