@@ -52,8 +52,11 @@ enum Command {
     /// Read the settings and everything they point to, say what is wrong, and start nothing.
     #[command(after_help = "Example: mailer check-config --config /etc/sandi/mailer.toml")]
     CheckConfig,
-    /// Write a mail of made-up people to standard output. Needs no settings.
-    #[command(after_help = "Example: mailer preview --kind reset --locale en --format text")]
+    /// Write a mail of made-up people to standard output, or all of them into a directory. Needs no settings.
+    #[command(after_help = "\
+Examples:
+  mailer preview --kind reset --locale en --format text
+  mailer preview --all --directory previews")]
     Preview(preview::Preview),
     /// Look at the messages that were put aside, and say why.
     #[command(subcommand)]
@@ -75,7 +78,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     runtime::install_crypto();
     match &cli.command {
         Command::Version { json } => return print(&version(*json)),
-        Command::Preview(preview) => return print(&preview.render()?),
+        Command::Preview(preview) => return print(&preview.run()?),
         _ => {}
     }
     let sources = cli.settings.sources();

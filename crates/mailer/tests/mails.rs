@@ -1,7 +1,9 @@
 //! Every kind of mail in every language: what people see, and what a mail program makes of it.
 
 use clap::ValueEnum;
+use linkify::LinkFinder;
 use mail_parser::{HeaderValue, Message, MessageParser, MimeHeaders};
+use mailer::render::RenderError;
 use mailer::sample::{EVENT_ID, Kind, Locale, Sample, letterhead, sample};
 use proto::identity::events::v1::{Brand, ResetMail};
 
@@ -196,7 +198,7 @@ fn a_link_that_is_over_is_left_out_while_another_lives() {
 }
 
 /// Names as somebody would choose them who wants our mail to carry his own link or header.
-const HOSTILE: [&str; 12] = [
+const HOSTILE: [&str; 20] = [
     "Budi\r\nBcc: victim@evil.example",
     "Budi\n.\n\r\n.\r\nMAIL FROM:<x@evil.example>",
     "a\0b\u{2028}Subject: x\u{2029}c\u{85}d",
@@ -209,6 +211,14 @@ const HOSTILE: [&str; 12] = [
     "=?utf-8?q?evil?= =?utf-8?b?ZXZpbA==?=",
     "\"Admin\" <admin@evil.example>,",
     "\u{202e}elpmaxe.live//:sptth\u{2066}",
+    "hubungi sari@evil.com segera",
+    "mailto:sari@evil.com?subject=x",
+    "//evil.com/masuk",
+    "evil。com dan evil．com dan пример.рф",
+    "evil\u{200b}.com evil.\u{ad}com",
+    "xn--evl-8ma.com:8443/a#b",
+    "javascript:alert(1) data:text/html,x",
+    "http:\u{2028}//evil.com\r\n\r\n<https://evil.com>",
 ];
 
 fn hostile(text: &str, kind: Kind) -> Sample {
@@ -276,10 +286,48 @@ fn names_that_people_chose_add_no_header_no_link_and_no_markup() {
                 assert!(!part.contains("evil.com"), "{part}");
                 assert!(!part.contains("49 "), "a name was evaluated");
             }
+            let ours = links(&sample);
+            assert_eq!(detected(&text), ours, "{text_chosen:?}");
+            assert_eq!(detected(&visible(&html)), ours, "{text_chosen:?}");
             assert!(text.lines().all(|l| l.chars().count() <= 78 || l.starts_with("https://")));
             assert!(bytes.len() < 20_000, "{} bytes", bytes.len());
             assert!(bytes.is_ascii());
         }
+    }
+}
+
+/// What a program that makes links of text would make links of; also without a scheme, as they do.
+fn detected(text: &str) -> Vec<String> {
+    let mut finder = LinkFinder::new();
+    finder.url_must_have_scheme(false);
+    finder.links(text).map(|link| link.as_str().to_owned()).collect()
+}
+
+#[test]
+fn the_detector_of_links_finds_them() {
+    let text = "evil.com sari@evil.com https://evil.com/x www.evil.com/masuk";
+    assert_eq!(detected(text).len(), 4);
+}
+
+#[test]
+fn an_address_that_says_more_than_an_address_is_not_mailed_to() {
+    for recipient in [
+        "budi@kopi.example\r\nRCPT TO:<x@evil.example>",
+        "budi@kopi.example>\r\nDATA\r\n.\r\n",
+        "budi@kopi.example> SIZE=1",
+        "\"budi\r\nBcc: x\"@kopi.example",
+        "budi@kopi.example\n",
+        "budi\0@kopi.example",
+        "budi\u{2028}@kopi.example",
+        "budi@kopi.example, x@evil.example",
+        "Budi <budi@kopi.example>",
+        "@kopi.example",
+        "",
+    ] {
+        let Sample::Reset(mut mail) = sample(Kind::Reset, Locale::Id) else { unreachable!() };
+        recipient.clone_into(&mut mail.recipient);
+        let refused = Sample::Reset(mail).render(&letterhead()).err();
+        assert_eq!(refused, Some(RenderError::RecipientMalformed), "{recipient:?}");
     }
 }
 
