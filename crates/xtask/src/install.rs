@@ -1,56 +1,70 @@
 //! Installs what is missing, where it may.
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Result, bail};
 use launch::Line;
 use testbed::{postgres, rabbitmq};
 
+/// Something that a package of Debian brings.
+pub struct Package {
+    /// The package.
+    pub name: &'static str,
+    /// Whether what it brings is there already.
+    pub there: fn() -> bool,
+}
+
+const SERVERS: [Package; 2] = [
+    Package { name: "postgresql", there: || postgres::programs().is_some() },
+    Package { name: "rabbitmq-server", there: || rabbitmq::program().is_some() },
+];
+
 /// Makes sure of PostgreSQL and RabbitMQ.
 ///
 /// # Errors
-/// When something is missing and cannot be installed; says which command would.
+/// As [`packages`].
 pub fn servers(line: &mut Line) -> Result<()> {
-    let missing = missing();
+    packages(line, &SERVERS)
+}
+
+/// Makes sure of what these packages bring.
+///
+/// # Errors
+/// When something is missing and cannot be installed; says which command would.
+pub fn packages(line: &mut Line, wanted: &[Package]) -> Result<()> {
+    let missing = missing(wanted);
     if missing.is_empty() {
         return Ok(());
     }
-    let packages = missing.join(" ");
+    let names = missing.join(" ");
     let Some(prefix) = privileged() else {
-        bail!("missing: {packages}. Install with:  sudo apt-get install {packages}");
+        bail!("missing: {names}. Install with:  sudo apt-get install {names}");
     };
-    line.step(&format!("installing {packages}"))?;
-    let apt = |arguments: &[&str]| {
-        let mut words = prefix.iter().copied().chain(["apt-get", "-q", "-y"]).chain(arguments.iter().copied());
-        let program = words.next().expect("apt-get is one");
-        Command::new(program)
-            .args(words)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            // Debian would start a server of the machine's own; ours are private.
-            .env("RUNLEVEL", "1")
-            .stdin(Stdio::null())
-            .output()
-    };
-    apt(&["update"])?;
+    line.step(&format!("installing {names}"))?;
+    apt(prefix, &["update"])?;
     let install: Vec<&str> =
         ["install", "--no-install-recommends"].into_iter().chain(missing.iter().copied()).collect();
-    let output = apt(&install)?;
-    if !output.status.success() || !self::missing().is_empty() {
-        bail!("apt-get could not install {packages}:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    let output = apt(prefix, &install)?;
+    if !output.status.success() || !self::missing(wanted).is_empty() {
+        bail!("apt-get could not install {names}:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
     }
     Ok(())
 }
 
-/// Debian's packages of what is missing.
-fn missing() -> Vec<&'static str> {
-    let mut missing = Vec::new();
-    if postgres::programs().is_none() {
-        missing.push("postgresql");
-    }
-    if rabbitmq::program().is_none() {
-        missing.push("rabbitmq-server");
-    }
-    missing
+fn apt(prefix: &[&str], arguments: &[&str]) -> std::io::Result<Output> {
+    let mut words = prefix.iter().chain(&["apt-get", "-q", "-y"]).chain(arguments);
+    let program = words.next().expect("apt-get is one");
+    Command::new(program)
+        .args(words)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        // Debian would start a server of the machine's own; ours are private.
+        .env("RUNLEVEL", "1")
+        .stdin(Stdio::null())
+        .output()
+}
+
+fn missing(wanted: &[Package]) -> Vec<&'static str> {
+    wanted.iter().filter(|package| !(package.there)()).map(|package| package.name).collect()
 }
 
 /// How to run a program as root without being asked anything; none when that cannot be.

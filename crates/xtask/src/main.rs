@@ -1,4 +1,4 @@
-//! The commands that a person types, through `cargo xtask`: `up`, `down`, `demo`, `test`.
+//! The commands that a person types, through `cargo xtask`: `up`, `down`, `demo`, `test`, `screenshots`.
 
 mod demo;
 mod down;
@@ -6,6 +6,7 @@ mod install;
 mod language;
 mod mailbox;
 mod place;
+mod screenshots;
 mod shell;
 mod signals;
 mod test;
@@ -36,6 +37,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs every check and test there is, or only the end-to-end tests whose names contain a word.
     Test(test::Options),
+    /// Takes pictures of every mail, and renews those in the documents.
+    Screenshots,
     /// The mail catcher: an SMTP server and a page.
     #[command(hide = true)]
     Mailbox(mailbox::Options),
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Down => down::down(directory),
         Command::Demo(arguments) => demo::demo(directory, &arguments),
         Command::Test(options) => test::test(&options),
+        Command::Screenshots => screenshots::screenshots(),
         Command::Mailbox(options) => mailbox::serve(options),
     };
     match outcome {

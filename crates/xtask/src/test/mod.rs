@@ -1,6 +1,7 @@
 //! `test`: every check and test there is, or a quick look at some of the end-to-end tests.
 
 mod examples;
+pub mod needs;
 mod servers;
 mod steps;
 mod tools;
@@ -14,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use testbed::shared::VARIABLE;
 
 use crate::{place, up};
+use needs::Tools;
 use servers::Servers;
 use steps::{Outcome, Steps};
 
@@ -42,12 +44,14 @@ fn some(options: &Options) -> Result<ExitCode> {
     up::build()?;
     let servers = servers.ready()?;
     let words = options.words.iter().filter(|word| *word != ".");
-    let status = Command::new(cargo())
+    let mut command = Command::new(cargo());
+    command
         .args(["test", "--workspace", "--test", "e2e", "--"])
         .args(words)
         .env(VARIABLE, servers.file())
-        .env("RUST_TEST_THREADS", THREADS)
-        .status()?;
+        .env("RUST_TEST_THREADS", THREADS);
+    Tools::bring_quietly().tell(&mut command);
+    let status = command.status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -66,16 +70,18 @@ fn everything(options: &Options) -> Result<ExitCode> {
     });
     steps.run("buf lint", tools::buf_lint);
     steps.run("build", || up::build().map(|()| Outcome::Passed));
+    let tools = Tools::bring(&mut steps);
     let mut ready = None;
     steps.run("migrations", || {
         ready = Some(servers.take().context("the servers did not start")?.ready()?);
         Ok(Outcome::Passed)
     });
     steps.run("cargo test", || {
-        let mut command = cargo_command(&["test", "--workspace", "--quiet", "--no-fail-fast"]);
+        let mut command = cargo_command(&["test", "--workspace", "--quiet", "--no-fail-fast", "--"]);
         if let Some(servers) = &ready {
             command.env(VARIABLE, servers.file()).env("RUST_TEST_THREADS", THREADS);
         }
+        tools.tell(&mut command);
         step(&mut command)
     });
     examples::run(&mut steps);

@@ -9,6 +9,8 @@ use crate::{install, place};
 
 /// The version whose lint rules the contract is held to.
 const BUF: &str = "@bufbuild/buf@1.75.0";
+const AXE: &str = "axe-core@4.14.1";
+const DOIUSE: &str = "@jsx-email/doiuse-email@1.0.4";
 /// What the Python example needs.
 const REQUIREMENTS: &str = "examples/python/requirements.txt";
 
@@ -25,13 +27,31 @@ pub fn buf() -> Option<PathBuf> {
     if install::has("buf", &["--version"]) {
         return Some("buf".into());
     }
-    let folder = place::tools().join("npm");
-    let program = folder.join("node_modules/.bin/buf");
-    if !program.exists() {
+    npm("npm", BUF, "node_modules/.bin/buf").ok()
+}
+
+/// A file of a package of npm's, each in a folder of its own: npm takes away what it was not asked for.
+fn npm(folder: &str, package: &str, file: &str) -> Result<PathBuf> {
+    let folder = place::tools().join(folder);
+    let file = folder.join(file);
+    if !file.exists() {
         let prefix = folder.display().to_string();
-        install::has("npm", &["install", "--prefix", &prefix, "--no-audit", "--no-fund", "--no-save", BUF]);
+        install::has("npm", &["install", "--prefix", &prefix, "--no-audit", "--no-fund", "--no-save", package]);
     }
-    program.exists().then_some(program)
+    if !file.exists() {
+        bail!("{package} cannot be had: no npm, or no way to its registry");
+    }
+    Ok(file)
+}
+
+/// The script that judges how a page treats people with disabilities.
+pub fn axe() -> Result<PathBuf> {
+    npm("axe", AXE, "node_modules/axe-core/axe.min.js")
+}
+
+/// The module that knows what mail programs can show.
+pub fn doiuse() -> Result<PathBuf> {
+    npm("doiuse", DOIUSE, "node_modules/@jsx-email/doiuse-email/dist/index.mjs")
 }
 
 /// A Python that has what the example needs, in an environment of its own.

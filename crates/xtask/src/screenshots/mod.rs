@@ -1,0 +1,67 @@
+//! `screenshots`: pictures of every mail in `target/screenshots`, and those that the documents show in `docs`.
+
+mod mails;
+mod palette;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+use testbed::browser::{Browser, Look, Scheme};
+
+use crate::{place, test::needs, up};
+
+/// A narrow telephone and a desk.
+const WIDTHS: [u32; 2] = [320, 1200];
+
+/// Makes them.
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::print_stdout, reason = "a person reads it")]
+pub async fn screenshots() -> Result<ExitCode> {
+    needs::chromium()?;
+    up::build()?;
+    let folder = place::target().join("screenshots");
+    fs::create_dir_all(&folder)?;
+    let browser = Browser::start(&folder.join("browser")).await?;
+    let album = Album { browser, folder };
+    let count = mails::take(&album).await?;
+    println!("{count} pictures in {}, those of the documents in docs", place::short(&album.folder));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A browser, and where its pictures go.
+struct Album {
+    browser: Browser,
+    folder: PathBuf,
+}
+
+impl Album {
+    /// Takes the open page at every width in both schemes, as `NAME-WIDTH-SCHEME.png`; says how many.
+    async fn take_all(&self, name: &str) -> Result<usize> {
+        for width in WIDTHS {
+            for scheme in Scheme::ALL {
+                let file = self.folder.join(format!("{name}-{width}-{}.png", scheme.name()));
+                self.take(Look { width, scheme }, 1.0, &file).await?;
+            }
+        }
+        Ok(WIDTHS.len() * Scheme::ALL.len())
+    }
+
+    /// Takes the open page for a document.
+    async fn take_for_docs(&self, look: Look, name: &str) -> Result<()> {
+        self.take(look, DENSITY, &place::top().join("docs").join(name)).await
+    }
+
+    async fn take(&self, look: Look, density: f64, file: &Path) -> Result<()> {
+        self.browser.look(look).await?;
+        let picture = self.browser.picture(density).await?;
+        fs::create_dir_all(file.parent().context("it is in a folder")?)?;
+        fs::write(file, palette::reduce(&picture)?).with_context(|| format!("cannot write {}", file.display()))
+    }
+}
+
+/// Dots of a picture to a CSS pixel, for sharp text on dense screens.
+const DENSITY: f64 = 1.5;
