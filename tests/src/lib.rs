@@ -16,6 +16,7 @@
 //! The helpers panic with what they saw: in a test that is the answer.
 
 pub mod broker;
+pub mod browser;
 pub mod client;
 pub mod contract;
 pub mod database;
@@ -28,5 +29,6 @@ pub mod world;
 
 pub use people::Person;
 pub use refusal::{Refusal, refused};
+pub use servers::program;
 pub use testbed::smtp::{Act, Mail, Phase, Rule};
 pub use world::{Builder, World};

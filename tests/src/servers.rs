@@ -1,6 +1,10 @@
 //! The PostgreSQL and RabbitMQ that the tests share.
 
-use std::{env, path::Path, sync::LazyLock};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
 
 use testbed::{
     process,
@@ -21,4 +25,12 @@ pub(crate) fn shared() -> &'static Shared {
         shared
     });
     &SHARED
+}
+
+/// The file of a program of ours.
+///
+/// # Panics
+/// When the tests were not started by `cargo xtask test`.
+pub fn program(name: &str) -> PathBuf {
+    shared().programs.join(name)
 }

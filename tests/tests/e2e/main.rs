@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod browser;
 mod calls;
 mod crowd;
 mod delivery;
@@ -10,9 +11,12 @@ mod faults;
 mod forgery;
 mod journeys;
 mod leaks;
+mod mail_programs;
 mod metrics;
+mod previews;
 mod programs;
 mod races;
 mod sameness;
+mod spelling;
 mod tokens;
 mod waiting;

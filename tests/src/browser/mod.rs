@@ -1,0 +1,139 @@
+//! A person at a browser: what he opens, types and presses, and what he sees. Everything waits for the page, with a
+//! bound; the helpers panic with what they saw.
+
+mod judge;
+mod keys;
+
+use std::{path::PathBuf, time::Duration};
+
+use serde_json::{Value, json};
+use testbed::{
+    browser::{
+        BOUND, Browser,
+        fantoccini::{Locator, elements::Element},
+    },
+    random,
+};
+use tokio::time::Instant;
+
+use crate::servers::shared;
+
+pub use judge::WIDTHS;
+pub use testbed::browser::{Look, Scheme};
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// One window of one browser.
+pub struct Window {
+    browser: Browser,
+    /// The script that judges accessibility.
+    axe: String,
+}
+
+impl Window {
+    /// A new browser without history, cookies or cache.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn new() -> Self {
+        let directory = shared().directory.join(format!("b{}", random::hex::<5>()));
+        let browser = Browser::start(&directory).await.unwrap_or_else(|error| panic!("no browser: {error:#}"));
+        Self { browser, axe: judge::axe() }
+    }
+
+    /// The browser beneath.
+    pub fn browser(&self) -> &Browser {
+        &self.browser
+    }
+
+    /// Opens a page, as a link or the address bar does.
+    pub async fn open(&self, url: &str) {
+        self.browser.open(url).await.unwrap_or_else(|error| panic!("{error:#}"));
+    }
+
+    /// Opens a file.
+    pub async fn open_file(&self, file: PathBuf) {
+        self.open(&format!("file://{}", file.display())).await;
+    }
+
+    /// Waits until there is such an element.
+    #[track_caller]
+    pub fn see<'a>(&'a self, css: &'a str) -> impl Future<Output = Element> + 'a {
+        let place = std::panic::Location::caller();
+        async move {
+            let wait = self.browser.client().wait().at_most(BOUND).every(PAUSE);
+            match wait.for_element(Locator::Css(css)).await {
+                Ok(element) => element,
+                Err(error) => panic!("{place}: no {css}: {error}\n{}", self.page().await),
+            }
+        }
+    }
+
+    /// Whether there is such an element now.
+    pub async fn has(&self, css: &str) -> bool {
+        self.count(css).await > 0
+    }
+
+    /// How many such elements there are now.
+    pub async fn count(&self, css: &str) -> usize {
+        self.browser.client().find_all(Locator::Css(css)).await.expect("the page answers").len()
+    }
+
+    /// The visible text of an element, once it is there.
+    pub async fn text(&self, css: &str) -> String {
+        self.see(css).await.text().await.expect("it is there")
+    }
+
+    /// An attribute of an element, once it is there.
+    pub async fn attribute(&self, css: &str, name: &str) -> Option<String> {
+        self.see(css).await.attr(name).await.expect("it is there")
+    }
+
+    /// Presses an element, and waits for the page that this leads to, if any.
+    pub async fn click(&self, css: &str) {
+        self.see(css).await.click().await.unwrap_or_else(|error| panic!("{css} cannot be pressed: {error}"));
+    }
+
+    /// Types into a field, instead of what is in it.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let field = self.see(css).await;
+        field.clear().await.unwrap_or_else(|error| panic!("{css} cannot be emptied: {error}"));
+        field.send_keys(text).await.unwrap_or_else(|error| panic!("{css} takes no keys: {error}"));
+    }
+
+    /// The address in the address bar.
+    pub async fn address(&self) -> String {
+        self.browser.client().current_url().await.expect("there is a page").to_string()
+    }
+
+    /// Runs a script's statements in the page.
+    pub async fn run(&self, script: &str, arguments: &[Value]) -> Value {
+        self.browser.run(script, arguments).await.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// Waits until the script returns true.
+    ///
+    /// # Panics
+    /// When it has not within 30 s; with the page.
+    pub async fn until(&self, what: &str, script: &str, arguments: &[Value]) {
+        let end = Instant::now() + BOUND;
+        while self.browser.run(script, arguments).await.ok() != Some(json!(true)) {
+            if Instant::now() > end {
+                panic!("not {what}:\n{}", self.page().await);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The page's address and visible text, for a failed test's last words.
+    pub async fn page(&self) -> String {
+        let text = self.run("return document.body ? document.body.innerText : '';", &[]).await;
+        format!("{}\n{}", self.address().await, text.as_str().unwrap_or_default())
+    }
+
+    /// Looks so from now on.
+    pub async fn look(&self, width: u32, scheme: Scheme) {
+        self.browser.look(Look { width, scheme }).await.unwrap_or_else(|error| panic!("{error:#}"));
+    }
+}

@@ -1,0 +1,3 @@
+//! Seen and done in a real browser.
+
+mod mails;
