@@ -75,7 +75,9 @@ impl From<std::io::Error> for Failure {
 /// Runs a program to its end: `identity: cannot reach …` on one line of standard error when it
 /// fails, and the exit code of the table above.
 pub fn run(main: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
-    match main() {
+    // Before anything secret is read.
+    let outcome = crate::process::forbid_dumps().map_err(Failure::from).and_then(|()| main());
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{}: {}", program(), one_line(&failure.to_string()));

@@ -7,6 +7,7 @@
 //! - [`clock`], [`random`]: the two things that tests want to own
 //! - [`shutdown`], [`exit`]: how a program ends
 //! - [`crypto`]: the one TLS provider
+//! - [`process`]: no dumps, enough descriptors
 
 pub mod admin;
 pub mod clock;
@@ -15,6 +16,7 @@ pub mod crypto;
 pub mod duration;
 pub mod exit;
 pub mod log;
+pub mod process;
 pub mod random;
 pub mod secret;
 pub mod settings;
