@@ -175,13 +175,17 @@ impl Hasher {
         let real = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.decoy.to_string());
         self.run(patience, move |memory| {
-            let Some((parameters, salt, expected)) = parse(&stored) else {
-                return Checked { matches: false, outdated: false };
-            };
-            let tag = tag(&parameters, &password, &salt, memory);
+            // What cannot be read matches nothing, after as much work.
+            let read = parse(&stored).map(|read| (read, real));
+            let ((parameters, salt, expected), real) =
+                read.unwrap_or_else(|| ((today.clone(), vec![0; SALT_BYTES], [0; TAG_BYTES]), false));
+            let found = tag(&parameters, &password, &salt, memory);
+            for more in rest(&parameters, &today) {
+                std::hint::black_box(tag(&more, &password, &salt, memory));
+            }
             let outdated = (parameters.m_cost(), parameters.t_cost(), parameters.p_cost())
                 != (today.m_cost(), today.t_cost(), today.p_cost());
-            Checked { matches: real && bool::from(tag[..].ct_eq(&expected[..])), outdated }
+            Checked { matches: real && bool::from(found[..].ct_eq(&expected[..])), outdated }
         })
         .await
     }
@@ -280,6 +284,21 @@ fn tag(parameters: &Params, password: &Password, salt: &[u8], memory: &mut Vec<B
     tag
 }
 
+/// What is to be computed besides a hash of older parameters, so that it takes as long as one of today's: else a
+/// failed log-in would tell who has not logged in since the parameters moved. Cost is memory times passes (RFC 9106).
+fn rest(older: &Params, today: &Params) -> Vec<Params> {
+    let cost = |parameters: &Params| u64::from(parameters.m_cost()) * u64::from(parameters.t_cost());
+    let left = cost(today).saturating_sub(cost(older));
+    let memory = u64::from(today.m_cost());
+    let pieces = [(memory, left / memory), (left % memory, 1)];
+    let parameters = |(memory, passes)| {
+        let (memory, passes) = (u32::try_from(memory).ok()?, u32::try_from(passes).ok()?);
+        // None where nothing is left: Argon2 has a least memory and a least number of passes.
+        Params::new(memory, passes, 1, Some(TAG_BYTES)).ok()
+    };
+    pieces.into_iter().filter_map(parameters).collect()
+}
+
 fn phc_string(parameters: &Params, salt: &[u8], tag: &[u8]) -> String {
     use base64::Engine as _;
     let b64 = base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -350,6 +369,29 @@ mod tests {
             .await
             .expect("verified");
         assert_eq!(checked, Checked { matches: true, outdated: true });
+    }
+
+    #[test]
+    fn a_hash_of_older_parameters_costs_as_much_as_one_of_today() {
+        let parameters = |memory, passes| Params::new(memory, passes, 1, Some(TAG_BYTES)).expect("parameters");
+        for (older, today, more) in [
+            ((19_456, 2), (19_456, 2), vec![]),
+            ((19_456, 2), (19_456, 3), vec![(19_456, 1)]),
+            ((19_456, 2), (65_536, 2), vec![(65_536, 1), (26_624, 1)]),
+            ((8192, 3), (19_456, 2), vec![(14_336, 1)]),
+            ((65_536, 3), (19_456, 2), vec![]),
+        ] {
+            let rest = rest(&parameters(older.0, older.1), &parameters(today.0, today.1));
+            let rest: Vec<_> = rest.iter().map(|it| (it.m_cost(), it.t_cost())).collect();
+            assert_eq!(rest, more, "{older:?} {today:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_hash_matches_nothing() {
+        let hasher = hasher(Duration::from_secs(30));
+        let checked = hasher.verify(password("x"), Some("$2b$10$x".into()), &patience()).await.expect("verified");
+        assert_eq!(checked, Checked { matches: false, outdated: false });
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! CheckReset: what a link is good for. It never spends the link, and notes its first view.
 
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::call::{Call, MALFORMED};
 use super::error::{Error, Result};
@@ -51,8 +52,11 @@ pub async fn live_link(
         Err(Error::ResetTokenInvalid)
     };
     let Some(token) = token else { return refuse(MALFORMED) };
-    let Some(link) = resets::link(transaction, &token.digest()).await? else { return refuse("unknown") };
-    let Some(person) = users::by_id(transaction, link.user_id).await? else { return refuse("unknown") };
+    let link = resets::link(transaction, &token.digest()).await?;
+    // Also without a link, so that a token that never was takes as long as one that is over.
+    let user_id = link.as_ref().map_or(Uuid::nil(), |link| link.user_id);
+    let person = users::by_id(transaction, user_id).await?;
+    let (Some(link), Some(person)) = (link, person) else { return refuse("unknown") };
     call.note_person(&person);
     match link.state {
         LinkState::Live if person.is_active() => Ok((link, person)),
