@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::digest::DigestKey;
 use crate::grpc::callers::Callers;
-use crate::grpc::server;
+use crate::grpc::{server, tls};
 use crate::hasher::Hasher;
 use crate::service::Service;
 use crate::settings::Settings;
@@ -58,7 +58,7 @@ impl Parts {
         if !settings.development && broker.has_built_in_login() {
             anyhow::bail!("amqp.url: the broker's built-in login (guest) is for development mode only");
         }
-        server::tls(&settings.grpc.tls)?;
+        tls::acceptor(&settings.grpc.tls)?;
         Ok(Self { service: service(settings, Arc::new(keys))?, callers, broker })
     }
 }

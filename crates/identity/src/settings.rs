@@ -81,13 +81,23 @@ pub struct GrpcSettings {
     pub listen: SocketAddr,
     /// Whether server reflection answers.
     pub reflection: bool,
+    /// Most connections at one time.
+    pub max_connections: usize,
+    /// Most connections at one time from one address (IPv6: one /64).
+    pub max_connections_per_address: usize,
     /// Certificates; without them the port speaks plain text, in development mode on loopback only.
     pub tls: TlsSettings,
 }
 
 impl Default for GrpcSettings {
     fn default() -> Self {
-        Self { listen: loopback(50051), reflection: false, tls: TlsSettings::default() }
+        Self {
+            listen: loopback(50051),
+            reflection: false,
+            max_connections: 4096,
+            max_connections_per_address: 1024,
+            tls: TlsSettings::default(),
+        }
     }
 }
 
@@ -308,6 +318,12 @@ impl Settings {
             (2..=1000).contains(&self.database.max_connections),
             "database.max_connections: must be 2 to 1000".into(),
         );
+        for (name, value) in [
+            ("max_connections", self.grpc.max_connections),
+            ("max_connections_per_address", self.grpc.max_connections_per_address),
+        ] {
+            check((1..=100_000).contains(&value), format!("grpc.{name}: must be 1 to 100000"));
+        }
         let limits = &self.limits;
         for (name, value) in [
             ("mails_per_minute", limits.mails_per_minute),
@@ -320,6 +336,7 @@ impl Settings {
         }
         check(!self.keys.directory.as_os_str().is_empty(), "keys.directory: must be set".into());
         check(!self.callers.file.as_os_str().is_empty(), "callers.file: must be set".into());
+        check(self.development || !self.grpc.reflection, "grpc.reflection: is for development mode only".into());
         let tls = &self.grpc.tls;
         check(tls.certificate.is_some() == tls.key.is_some(), "grpc.tls: certificate and key belong together".into());
         check(
@@ -411,6 +428,9 @@ mod tests {
             ("[resets]\nself_service_life = \"48h\"", "resets.self_service_life"),
             ("[resets]\nadmin_life = \"1s\"", "resets.admin_life"),
             ("[limits]\nlive_links = 0", "limits.live_links"),
+            ("[grpc]\nreflection = true", "grpc.reflection"),
+            ("[grpc]\nmax_connections = 0", "grpc.max_connections:"),
+            ("[grpc]\nmax_connections_per_address = 100001", "grpc.max_connections_per_address"),
         ] {
             let mistakes = parse(&format!("{good}{change}\n")).mistakes();
             assert!(mistakes.len() == 1 && mistakes[0].starts_with(names), "{mistakes:?}");

@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 
 use super::callers::Callers;
 use super::limits::Limits;
+use super::places::Standing;
 use super::rules::{RpcRule, rule};
 use super::status;
 use crate::domain::locale::Locale;
@@ -31,9 +32,7 @@ use crate::ops::call::Caller;
 
 /// No call takes longer, whatever deadline it brings.
 pub const DEADLINE_CAP: Duration = Duration::from_secs(10);
-/// Our own timer fires this much before tonic's, whose status says less: a twentieth, within these bounds.
-const BEFORE_TONIC: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(40));
-/// Nothing can be done in less, and timers cannot tell ours from tonic's.
+/// Nothing can be done in less.
 const BOUND_LEAST: Duration = Duration::from_millis(1);
 const REQUEST_ID: &str = "x-request-id";
 /// Longest request id that is echoed.
@@ -153,7 +152,7 @@ impl Edge {
         trace_of(request.headers()).set_as_parent_of(&span);
         let response = async {
             // Apart, because a body may not be borrowed over an await.
-            let admitted = self.admit(rule, request.headers());
+            let admitted = self.admit(rule, &request);
             let response = match admitted {
                 Err(refusal) => refusal.into_http(),
                 Ok(admitted) => {
@@ -194,10 +193,14 @@ impl Edge {
         response.instrument(span).await
     }
 
-    fn admit(&self, rule: Option<&'static RpcRule>, headers: &HeaderMap) -> Result<Admitted, Status> {
+    fn admit(&self, rule: Option<&'static RpcRule>, request: &Request<Body>) -> Result<Admitted, Status> {
+        let headers = request.headers();
         let refuse = |reason, retry_after| Err(status::plain(reason, Locale::default(), retry_after));
         // Who is not known learns nothing, not even which methods there are.
         let Some(caller) = self.callers.authenticate(headers) else { return refuse(Reason::CallerUnknown, None) };
+        if let Some(standing) = request.extensions().get::<Standing>() {
+            standing.known();
+        }
         if let Err(wait) = self.limits.caller(&caller.name) {
             return refuse(Reason::RateLimited, Some(wait));
         }
@@ -206,10 +209,7 @@ impl Edge {
             return Err(status::scope_missing(rule.scopes[0], Locale::default()));
         }
         let wanted = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
-        let bound = wanted.map_or(DEADLINE_CAP, |wanted| {
-            let early = (wanted / 20).clamp(BEFORE_TONIC.0, BEFORE_TONIC.1);
-            wanted.saturating_sub(early.min(wanted / 2)).min(DEADLINE_CAP)
-        });
+        let bound = wanted.map_or(DEADLINE_CAP, |wanted| wanted.min(DEADLINE_CAP));
         if bound < BOUND_LEAST {
             return refuse(Reason::DeadlineExceeded, None);
         }

@@ -60,7 +60,8 @@ impl Limits {
     }
 }
 
-fn network(ip: IpAddr) -> IpAddr {
+/// Whom an address stands for: IPv6 by /64, because one person has a whole one.
+pub(super) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

@@ -1,15 +1,19 @@
 //! The gRPC edge: adapters that convert, call an operation and map its result. No rule and no SQL here.
 
 pub mod callers;
+mod connection;
 mod directory_service;
 mod edge;
 mod fields;
+mod frames;
 mod health;
 mod identity_service;
 mod limits;
+mod places;
 mod present;
 mod rules;
 mod run;
 pub mod server;
 mod status;
 mod support_service;
+pub mod tls;

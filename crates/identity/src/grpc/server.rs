@@ -1,67 +1,51 @@
 //! The public port.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use http::{Request, Response};
 use proto::identity::v1::directory_service_server::DirectoryServiceServer;
 use proto::identity::v1::identity_service_server::IdentityServiceServer;
 use proto::identity::v1::support_service_server::SupportServiceServer;
 use runtime::admin::Checks;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::{Routes, RoutesBuilder};
+use tonic_health::pb::health_server::HealthServer;
+use tower::{Layer as _, Service as TowerService};
 
 use super::callers::Callers;
+use super::connection::Door;
 use super::edge::EdgeLayer;
 use super::health;
 use super::limits::Limits;
+use super::places::{LEAVING_MAX, Places};
 use super::run::Runner;
+use super::tls;
 use crate::service::Service;
-use crate::settings::TlsSettings;
+use crate::settings::Settings;
 
 /// Largest request.
 const RECEIVE_MAX: usize = 64 * 1024;
 /// Largest response.
 const SEND_MAX: usize = 1024 * 1024;
-/// Largest headers.
-const HEADERS_MAX: u32 = 16 * 1024;
-/// Most calls at one time on one connection.
-const STREAMS_MAX: u32 = 100;
-/// Connections are ended after this, so that load spreads and certificates change.
-const CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
-const CONNECTION_GRACE: Duration = Duration::from_secs(30);
-const KEEPALIVE: Duration = Duration::from_secs(30);
-const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
-const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long calls under way may take after the stop.
 const DRAIN: Duration = Duration::from_secs(8);
 /// How often full rate buckets are forgotten.
 const FORGET: Duration = Duration::from_secs(60);
-
-/// Reads the certificates, and sees that they are some.
-///
-/// # Errors
-/// Names the setting whose file cannot be read, or the section whose files do not fit together.
-pub fn tls(settings: &TlsSettings) -> anyhow::Result<Option<ServerTlsConfig>> {
-    let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else { return Ok(None) };
-    let read = |name: &str, path: &std::path::Path| {
-        std::fs::read(path).with_context(|| format!("grpc.tls.{name}: {} cannot be read", path.display()))
-    };
-    let identity = Identity::from_pem(read("certificate", certificate)?, read("key", key)?);
-    let mut config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE);
-    if let Some(client_ca) = &settings.client_ca {
-        config = config.client_ca_root(Certificate::from_pem(read("client_ca", client_ca)?));
-    }
-    Server::builder().tls_config(config.clone()).context("grpc.tls: these are not certificates and their key")?;
-    Ok(Some(config))
-}
+/// Descriptors for everything but callers' connections and the database's: files, broker, probes, telemetry.
+const RESERVED_DESCRIPTORS: usize = 64;
+/// Pause when nothing can be accepted, as without descriptors: trying at once again would take a whole core.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until stopped; then calls under way may end, within bounds.
 ///
 /// # Errors
-/// The certificates do not fit, or the listener fails.
+/// The certificates do not fit.
 pub async fn serve(
     service: Arc<Service>,
     callers: Callers,
@@ -70,41 +54,14 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let limits = Arc::new(Limits::new(&service.settings.limits));
-    let runner = Runner { service: Arc::clone(&service), limits: Arc::clone(&limits) };
     let (reporter, health_server) = tonic_health::server::health_reporter();
-    let mut server = Server::builder();
-    if let Some(tls) = tls(&service.settings.grpc.tls)? {
-        server = server.tls_config(tls).context("grpc.tls")?;
-    }
-    let reflection = service.settings.grpc.reflection;
-    let router = server
-        .max_concurrent_streams(STREAMS_MAX)
-        .http2_max_header_list_size(HEADERS_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
-        .max_connection_age(CONNECTION_AGE)
-        .max_connection_age_grace(CONNECTION_GRACE)
-        .layer(EdgeLayer::new(callers, Arc::clone(&limits)))
-        .add_service(health_server)
-        .add_optional_service(reflection.then(|| reflection_builder().build_v1()).transpose()?)
-        // Older clients ask for the version before.
-        .add_optional_service(reflection.then(|| reflection_builder().build_v1alpha()).transpose()?)
-        .add_service(
-            IdentityServiceServer::new(runner.clone())
-                .max_decoding_message_size(RECEIVE_MAX)
-                .max_encoding_message_size(SEND_MAX),
-        )
-        .add_service(
-            DirectoryServiceServer::new(runner.clone())
-                .max_decoding_message_size(RECEIVE_MAX)
-                .max_encoding_message_size(SEND_MAX),
-        )
-        .add_service(
-            SupportServiceServer::new(runner)
-                .max_decoding_message_size(RECEIVE_MAX)
-                .max_encoding_message_size(SEND_MAX),
-        );
+    let routes = routes(&service, &limits, health_server)?;
+    let edge = EdgeLayer::new(callers, Arc::clone(&limits)).layer(routes);
+    let door = Arc::new(Door::new(tls::acceptor(&service.settings.grpc.tls)?, edge));
+    let places = Arc::new(places(&service.settings));
 
+    let connections = TaskTracker::new();
+    let accepting = accept(listener, places, door, &connections, &stop);
     let watch = health::run(&service, reporter, checks, stop.clone());
     let forget = async {
         loop {
@@ -112,21 +69,114 @@ pub async fn serve(
             limits.forget();
         }
     };
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE));
-    let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
-    let late = async {
-        stop.cancelled().await;
-        // Tonic waits for its connections without a limit.
-        tokio::time::sleep(DRAIN).await;
-    };
     tokio::select! {
-        served = async { tokio::join!(serving, watch).0 } => served.context("the gRPC port"),
-        () = forget => Ok(()),
-        () = late => {
-            tracing::warn!("connections were closed that did not end in time");
-            Ok(())
+        _ = async { tokio::join!(accepting, watch) } => {}
+        () = forget => {}
+    }
+    connections.close();
+    if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "connections were closed that did not end in time");
+    }
+    Ok(())
+}
+
+/// As many places as set, or as there are descriptors for.
+fn places(settings: &Settings) -> Places {
+    let grpc = &settings.grpc;
+    let reserved = RESERVED_DESCRIPTORS + LEAVING_MAX + settings.database.max_connections as usize;
+    let possible = runtime::process::raise_descriptors().saturating_sub(reserved).max(1);
+    if possible < grpc.max_connections {
+        tracing::warn!(
+            set = grpc.max_connections,
+            possible,
+            "grpc.max_connections is more than the limit of open descriptors allows (ulimit -n)"
+        );
+    }
+    Places::new(grpc.max_connections.min(possible), grpc.max_connections_per_address)
+}
+
+/// Lets connections in until stopped.
+async fn accept<S>(
+    listener: TcpListener,
+    places: Arc<Places>,
+    door: Arc<Door<S>>,
+    connections: &TaskTracker,
+    stop: &CancellationToken,
+) where
+    S: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    let mut failing = false;
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = async {
+                places.settled().await;
+                listener.accept().await
+            } => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                failing = false;
+                if let Some(place) = places.enter(peer.ip()) {
+                    set_up(&stream);
+                    connections.spawn(Arc::clone(&door).serve(stream, place, stop.clone()));
+                }
+            }
+            Err(error) if is_the_peers(&error) => {}
+            Err(error) => {
+                if !failing {
+                    tracing::error!(error = &error as &dyn std::error::Error, "no connection can be accepted");
+                }
+                failing = true;
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
+}
+
+/// Whether a connection was gone before it was accepted; the next one is not concerned.
+fn is_the_peers(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+fn set_up(stream: &TcpStream) {
+    // Answers are small and go out at once. Where it cannot be set, they are slower.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(error = &error as &dyn std::error::Error, "TCP_NODELAY cannot be set");
+    }
+}
+
+fn routes<H>(service: &Arc<Service>, limits: &Arc<Limits>, health: HealthServer<H>) -> anyhow::Result<Routes>
+where
+    HealthServer<H>: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    <HealthServer<H> as TowerService<Request<Body>>>::Future: Send + 'static,
+{
+    let runner = Runner { service: Arc::clone(service), limits: Arc::clone(limits) };
+    let mut routes = RoutesBuilder::default();
+    routes.add_service(health);
+    if service.settings.grpc.reflection {
+        routes.add_service(reflection_builder().build_v1()?);
+        // Older clients ask for the version before.
+        routes.add_service(reflection_builder().build_v1alpha()?);
+    }
+    macro_rules! add {
+        ($server:ident) => {
+            routes.add_service(
+                $server::new(runner.clone()).max_decoding_message_size(RECEIVE_MAX).max_encoding_message_size(SEND_MAX),
+            )
+        };
+    }
+    add!(IdentityServiceServer);
+    add!(DirectoryServiceServer);
+    add!(SupportServiceServer);
+    Ok(routes.routes().prepare())
 }
 
 fn reflection_builder<'b>() -> tonic_reflection::server::Builder<'b> {
