@@ -21,6 +21,7 @@ pub mod client;
 pub mod contract;
 pub mod database;
 pub mod people;
+pub mod raw;
 pub mod refusal;
 pub mod resets;
 mod servers;
@@ -32,3 +33,8 @@ pub use refusal::{Refusal, refused};
 pub use servers::program;
 pub use testbed::smtp::{Act, Mail, Phase, Rule};
 pub use world::{Builder, World};
+
+/// Whether the tests that know a short and a full form shall run in the full one: with `SANDI_FULL_TESTS` set.
+pub fn full() -> bool {
+    std::env::var_os("SANDI_FULL_TESTS").is_some()
+}

@@ -6,6 +6,7 @@ use std::{
     sync::LazyLock,
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use testbed::{
     process,
     shared::{Shared, VARIABLE},
@@ -19,6 +20,7 @@ pub(crate) fn shared() -> &'static Shared {
                 "these tests need servers: run them with `cargo xtask test`, or some of them with `cargo xtask test WORD`"
             );
         };
+        raise_descriptors();
         let shared = Shared::read(Path::new(&file)).unwrap_or_else(|error| panic!("{VARIABLE}: {error:#}"));
         // Whoever started the tests ends what they leave behind when they are killed.
         process::keep_list(shared.directory.join(format!("{}.json", std::process::id())));
@@ -33,4 +35,11 @@ pub(crate) fn shared() -> &'static Shared {
 /// When the tests were not started by `cargo xtask test`.
 pub fn program(name: &str) -> PathBuf {
     shared().programs.join(name)
+}
+
+/// Tests with crowds of connections hold one end of each.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    setrlimit(Resource::Nofile, raised).expect("a program may use what it is allowed");
 }

@@ -43,9 +43,7 @@ impl World {
         let address = self.sandi.plan().identities[0].grpc;
         let stream = TcpStream::connect(address).await.expect("the identity service listens");
         stream.set_nodelay(true).expect("a socket takes options");
-        let (send, connection) = h2::client::handshake(stream).await.expect("it speaks HTTP/2");
-        tokio::spawn(connection);
-        Wire { send }
+        Wire::over(stream).await.expect("it speaks HTTP/2")
     }
 }
 
@@ -114,6 +112,16 @@ pub fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
 }
 
 impl Wire {
+    /// Speaks HTTP/2 over a connection.
+    ///
+    /// # Errors
+    /// When the other side does not.
+    pub async fn over(stream: TcpStream) -> Result<Self, h2::Error> {
+        let (send, connection) = h2::client::handshake(stream).await?;
+        tokio::spawn(connection);
+        Ok(Self { send })
+    }
+
     /// Makes a call and waits for its end.
     ///
     /// # Panics

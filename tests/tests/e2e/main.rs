@@ -9,6 +9,7 @@ mod delivery;
 mod errors;
 mod faults;
 mod forgery;
+mod hardening;
 mod journeys;
 mod leaks;
 mod mail_programs;

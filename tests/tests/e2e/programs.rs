@@ -5,7 +5,7 @@ mod keys;
 mod run;
 mod settings;
 mod shutdown;
-mod tls;
+pub mod tls;
 
 use e2e::{World, world::Program};
 

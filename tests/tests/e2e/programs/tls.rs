@@ -4,7 +4,10 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use e2e::{World, client::Client, refused};
 use proto::identity::v1::{GetUserRequest, get_user_request::Key};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use testbed::{
     ports,
     process::{Process, Start},
@@ -16,6 +19,9 @@ use tonic::{
 
 /// Somebody who signs certificates.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// What is different about a certificate.
+type Change = fn(&mut CertificateParams);
 
 /// A certificate of one and its key, as files.
 pub struct Issued {
@@ -39,8 +45,14 @@ impl Authority {
 
     /// A certificate for `localhost`.
     pub fn issue(&self, world: &World, name: &str) -> Issued {
+        self.issue_with(world, name, |_| ())
+    }
+
+    /// As [`Authority::issue`], with something changed.
+    pub fn issue_with(&self, world: &World, name: &str, change: impl Fn(&mut CertificateParams)) -> Issued {
         let key = KeyPair::generate().expect("a key can be made");
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.0).expect("it signs");
         let file = |extension: &str, text: String| {
             let path = world.path(&format!("{name}.{extension}"));
@@ -58,17 +70,18 @@ impl Issued {
 }
 
 /// An identity process outside of development mode.
-struct Served {
+pub struct Served {
     _process: Process,
-    port: u16,
+    pub port: u16,
     token: String,
 }
 
 impl Served {
-    fn start(world: &World, certificates: &Issued, client_ca: Option<&str>) -> Self {
+    pub fn start(world: &World, certificates: &Issued, client_ca: Option<&str>) -> Self {
         let (grpc, admin) = (ports::free(), ports::free());
         let mut settings = vec![
             "development=false".to_owned(),
+            "grpc.reflection=false".to_owned(),
             format!("grpc.listen=127.0.0.1:{grpc}"),
             format!("admin.listen=127.0.0.1:{admin}"),
             format!("grpc.tls.certificate={}", certificates.certificate.display()),
@@ -149,4 +162,14 @@ async fn with_an_authority_for_clients_a_certificate_of_it_is_asked_for() {
     assert_no_connection(served.ask(Some(trusting(&authority))).await, "no certificate");
     let foreign = trusting(&authority).identity(authority.issue(&world, "foreign").identity());
     assert_no_connection(served.ask(Some(foreign)).await, "another authority's");
+    let unfit: [(&str, Change); 4] = [
+        ("for servers only", |it| it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]),
+        ("for code only", |it| it.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning]),
+        ("not valid yet", |it| it.not_before = date_time_ymd(2200, 1, 1)),
+        ("not valid any more", |it| it.not_after = date_time_ymd(2020, 1, 1)),
+    ];
+    for (what, change) in unfit {
+        let certificate = clients.issue_with(&world, "unfit", change).identity();
+        assert_no_connection(served.ask(Some(trusting(&authority).identity(certificate))).await, what);
+    }
 }

@@ -1,0 +1,6 @@
+//! What a hostile client can do to the public port: little.
+
+mod crowds;
+mod floods;
+mod handshakes;
+mod process;

@@ -1,0 +1,142 @@
+//! Many connections that want nothing, and those that do.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use e2e::{
+    World, raw,
+    wire::{Call, Wire},
+    world::Program,
+};
+use futures::future::join_all;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::json;
+use testbed::process::Start;
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
+
+use super::process::processor;
+use crate::waiting::{until, until_within};
+
+const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+fn call(world: &World) -> Call {
+    Call::of("GetUser", json!({"username": "nobody"})).bearer(world.token("crm"))
+}
+
+/// A new connection with a call on it; true when it is answered.
+async fn is_served(world: &World, from: Ipv4Addr) -> Option<Wire> {
+    let wire = Wire::over(world.tcp(from.into()).await.ok()?).await.ok()?;
+    let answer = wire.try_call(call(world)).await.ok()?;
+    assert_eq!(answer.refusal().reason, "USER_NOT_FOUND");
+    Some(wire)
+}
+
+async fn crowd(world: &World, count: usize, said: &[u8]) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        let mut stream = world.tcp(HERE.into()).await.expect("it listens");
+        // One that was closed again at once may refuse it.
+        let _ = stream.write_all(said).await;
+        streams.push(stream);
+    }
+    streams
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_makes_no_call_is_closed_within_10_s_and_one_that_made_one_stays() {
+    let world = World::build().mailers(0).start().await;
+    let good = is_served(&world, HERE).await.expect("it is served");
+    let begin = Instant::now();
+    let mut all = Vec::new();
+    for said in [&b""[..], &raw::GREETING[..10], raw::GREETING] {
+        all.extend(crowd(&world, 100, said).await);
+    }
+    let unfinished = raw::frame(raw::kind::HEADERS, 0, 1, &raw::request("/nowhere"));
+    all.extend(crowd(&world, 100, &[raw::GREETING, &unfinished].concat()).await);
+    let ends = join_all(all.into_iter().map(|stream| raw::until_closed(stream, Duration::from_secs(12)))).await;
+    let open = ends.iter().filter(|end| end.is_err()).count();
+    assert_eq!(open, 0, "still open");
+    assert!(begin.elapsed() < Duration::from_secs(11), "{:?}", begin.elapsed());
+    assert!(ends.iter().flatten().all(|end| end.took > Duration::from_secs(4)), "there was time for a call");
+    assert_eq!(good.call(call(&world)).await.refusal().reason, "USER_NOT_FOUND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_cannot_take_all_places() {
+    let world = World::build()
+        .mailers(0)
+        .set("identity.grpc.max_connections=12")
+        .set("identity.grpc.max_connections_per_address=8")
+        .start()
+        .await;
+    let other = Ipv4Addr::new(127, 0, 0, 2);
+    let mut known = Vec::new();
+    for _ in 0..8 {
+        known.push(is_served(&world, HERE).await.expect("there is room"));
+    }
+    assert!(is_served(&world, HERE).await.is_none(), "its places are taken by known callers");
+    for _ in 0..4 {
+        known.push(is_served(&world, other).await.expect("others have room"));
+    }
+    assert!(is_served(&world, other).await.is_none(), "all places are taken by known callers");
+    for wire in &known {
+        assert_eq!(wire.call(call(&world)).await.refusal().reason, "USER_NOT_FOUND", "they stay");
+    }
+    drop(known);
+    until("there is room again", async || is_served(&world, HERE).await.map(drop)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_descriptors_the_service_waits_quietly_and_comes_back_at_once() {
+    let world = World::build().mailers(0).start().await;
+    let good = is_served(&world, HERE).await.expect("it is served");
+    let pid = world.pid(Program::Identity, 0);
+    let used = std::fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count);
+    let Ok(used) = used else {
+        // Only root may look at a program that forbids dumps.
+        return;
+    };
+    limit_descriptors(pid, used as u64 + 20);
+    let idle = crowd(&world, 100, b"").await;
+    until("it says so", async || {
+        world.log(Program::Identity, 0).contains("no connection can be accepted").then_some(())
+    })
+    .await;
+    let (begin, before) = (Instant::now(), processor(&world));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let share = (processor(&world) - before) / begin.elapsed().as_secs_f64();
+    assert!(share < 0.5, "{share} of a core for nothing");
+    assert_eq!(good.call(call(&world)).await.refusal().reason, "USER_NOT_FOUND", "open connections are served");
+    let said = world.log(Program::Identity, 0).matches("no connection can be accepted").count();
+    assert!(said < 5, "said {said} times");
+    drop(idle);
+    let served = async || is_served(&world, HERE).await.map(drop);
+    until_within(Duration::from_secs(5), "it accepts again", served).await;
+}
+
+fn limit_descriptors(pid: u32, most: u64) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a process id"));
+    let limit = Rlimit { current: Some(most), maximum: Some(most) };
+    prlimit(pid, Resource::Nofile, limit).expect("a limit can be lowered");
+}
+
+#[tokio::test]
+async fn fewer_descriptors_than_connections_are_told_at_the_start_and_are_enough() {
+    let mut world = World::build().mailers(0).start().await;
+    world.kill(Program::Identity, 0);
+    let log = world.path("log/few-descriptors.log");
+    let program = world.sandi().plan().programs.join("identity");
+    let mut process = Start::new("identity", "/bin/sh", &log)
+        .args(["-c".as_ref(), "ulimit -n 256; exec \"$0\" serve --config \"$1\"".as_ref(), program.as_os_str()])
+        .args([world.path("identity.toml")])
+        .spawn()
+        .expect("it starts");
+    world.sandi().wait_identity(0, &mut process).expect("it becomes ready");
+    let said = |text: &str| std::fs::read_to_string(&log).expect("it logs").contains(text);
+    assert!(said("grpc.max_connections is more than"));
+    let idle = crowd(&world, 400, b"").await;
+    for _ in 0..20 {
+        assert!(is_served(&world, HERE).await.is_some(), "it is served");
+    }
+    assert!(!said("no connection can be accepted"));
+    drop(idle);
+}
