@@ -25,6 +25,7 @@ pub mod raw;
 pub mod refusal;
 pub mod resets;
 mod servers;
+pub mod web;
 pub mod wire;
 pub mod world;
 

@@ -70,7 +70,8 @@ impl Person {
 }
 
 impl World {
-    /// Makes an organisation with this slug, Indonesian, whose links begin with `https://SLUG.example`.
+    /// Makes an organisation with this slug, Indonesian, whose links begin with `https://SLUG.example`, or lead to the
+    /// web gateway where the world has one.
     ///
     /// # Panics
     /// When it is refused.
@@ -80,7 +81,7 @@ impl World {
             display_name: format!("Toko {slug}"),
             locale: "id".to_owned(),
             time_zone: "Asia/Jakarta".to_owned(),
-            link_base: format!("https://{slug}.example"),
+            link_base: self.find_gateway().unwrap_or_else(|| format!("https://{slug}.example")),
             support_contact: format!("bantuan@{slug}.example"),
             ..Organization::default()
         };

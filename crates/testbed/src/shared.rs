@@ -95,6 +95,7 @@ impl Shared {
             smtp: nowhere,
             identities: vec![Listen { grpc: nowhere, admin: nowhere }],
             mailers: Vec::new(),
+            gateway: None,
             callers: Vec::new(),
             overrides: Vec::new(),
             environment: Vec::new(),

@@ -37,8 +37,9 @@ pub fn down(directory: &Path) -> Result<ExitCode> {
 pub fn stop(directory: &Path) -> Result<usize> {
     let list = directory.join(LIST);
     let running: Vec<Record> = process::read_list(&list).into_iter().filter(Record::is_running).collect();
-    let (ours, servers): (Vec<_>, Vec<_>) =
-        running.iter().partition(|record| record.name.starts_with("identity") || record.name.starts_with("mailer"));
+    let (ours, servers): (Vec<_>, Vec<_>) = running
+        .iter()
+        .partition(|record| ["identity", "mailer", "gateway"].iter().any(|it| record.name.starts_with(it)));
     end(&ours);
     end(&servers);
     if list.exists() {

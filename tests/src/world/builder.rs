@@ -9,7 +9,7 @@ use testbed::{
     rabbitmq,
     rabbitmq::RabbitMq,
     random,
-    sandi::{Listen, Plan, Sandi, Servers, callers::Caller},
+    sandi::{Listen, Plan, Sandi, Servers, Web, callers::Caller},
     shared::{Shared, TEMPLATE},
     smtp::Sink,
 };
@@ -22,6 +22,7 @@ use crate::servers::shared;
 pub struct Builder {
     identities: usize,
     mailers: usize,
+    gateway: bool,
     callers: Vec<Caller>,
     settings: Vec<String>,
     environment: Vec<(String, String)>,
@@ -34,6 +35,7 @@ impl Default for Builder {
         Self {
             identities: 1,
             mailers: 1,
+            gateway: false,
             callers: Caller::usual(),
             settings: Vec::new(),
             environment: Vec::new(),
@@ -52,7 +54,12 @@ struct Ground {
 }
 
 /// A laid-out installation whose programs run.
-type Running = (Sandi, Vec<Option<Process>>, Vec<Option<Process>>);
+struct Running {
+    sandi: Sandi,
+    identities: Vec<Option<Process>>,
+    mailers: Vec<Option<Process>>,
+    gateway: Option<Process>,
+}
 
 impl Builder {
     /// How many identity processes; 0 starts none, and they can be started later only if there is one to start.
@@ -66,6 +73,13 @@ impl Builder {
     #[must_use]
     pub fn mailers(mut self, count: usize) -> Self {
         self.mailers = count;
+        self
+    }
+
+    /// The web gateway too; the links of this world's organisations then lead to it.
+    #[must_use]
+    pub fn gateway(mut self) -> Self {
+        self.gateway = true;
         self
     }
 
@@ -93,13 +107,13 @@ impl Builder {
         self
     }
 
-    /// What both programs log, for example `trace`.
+    /// What the programs log, for example `trace`.
     #[must_use]
     pub fn log(self, filter: &str) -> Self {
         self.environment("RUST_LOG", filter)
     }
 
-    /// A variable of both programs' environment.
+    /// A variable of the programs' environment.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -135,7 +149,7 @@ impl Builder {
         let name = format!("w{}", random::hex::<5>());
         let directory = shared.directory.join(&name);
         let (ground_name, ground_directory, smtp) = (name.clone(), directory.clone(), sink.address());
-        let (ground, (sandi, identities, mailers)) = tokio::task::spawn_blocking(move || {
+        let (ground, running) = tokio::task::spawn_blocking(move || {
             let ground = Ground::prepare(shared, &self, &ground_name, &ground_directory)?;
             let plan = self.plan(shared, &ground, &ground_name, &ground_directory, smtp)?;
             let running = run(plan, ground.own_postgres.is_some())?;
@@ -144,11 +158,13 @@ impl Builder {
         .await
         .expect("the start runs to its end")
         .unwrap_or_else(|error| panic!("the world does not start: {error:#}"));
+        let Running { sandi, identities, mailers, gateway } = running;
         let channels = sandi.plan().identities.iter().map(channel).collect();
         World {
             sandi,
             identities,
             mailers,
+            gateway,
             channels,
             sink,
             postgres: ground.postgres,
@@ -183,6 +199,10 @@ impl Builder {
             smtp,
             identities: (0..self.identities).map(|_| listen()).collect(),
             mailers: (0..self.mailers).map(|_| ports::loopback(ports::free())).collect(),
+            gateway: self.gateway.then(|| {
+                let port = || ports::loopback(ports::free());
+                Web { pages: port(), admin: port() }
+            }),
             callers: self.callers.clone(),
             overrides: self.settings.iter().map(|setting| setting.parse()).collect::<anyhow::Result<_>>()?,
             environment: self.environment.clone(),
@@ -239,13 +259,18 @@ fn run(plan: Plan, migrate: bool) -> anyhow::Result<Running> {
     let count = (sandi.plan().identities.len(), sandi.plan().mailers.len());
     let mut identities = (0..count.0).map(|index| sandi.start_identity(index)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut mailers = (0..count.1).map(|index| sandi.start_mailer(index)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut gateway = sandi.plan().gateway.map(|_| sandi.start_gateway()).transpose()?;
     for (index, process) in identities.iter_mut().enumerate() {
         sandi.wait_identity(index, process)?;
     }
     for (index, process) in mailers.iter_mut().enumerate() {
         sandi.wait_mailer(index, process)?;
     }
-    Ok((sandi, identities.into_iter().map(Some).collect(), mailers.into_iter().map(Some).collect()))
+    if let Some(process) = &mut gateway {
+        sandi.wait_gateway(process)?;
+    }
+    let (identities, mailers) = (identities.into_iter().map(Some).collect(), mailers.into_iter().map(Some).collect());
+    Ok(Running { sandi, identities, mailers, gateway })
 }
 
 fn channel(listen: &Listen) -> Channel {

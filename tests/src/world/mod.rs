@@ -42,6 +42,7 @@ pub struct World {
     pub(crate) sandi: Sandi,
     identities: Vec<Option<Process>>,
     mailers: Vec<Option<Process>>,
+    gateway: Option<Process>,
     channels: Vec<Channel>,
     sink: Sink,
     postgres: postgres::Server,
@@ -154,6 +155,7 @@ impl Drop for World {
         }
         self.identities.clear();
         self.mailers.clear();
+        self.gateway = None;
         if self.own_rabbitmq.is_none() {
             self.leave_broker();
         }

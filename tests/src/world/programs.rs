@@ -45,16 +45,22 @@ impl World {
                 self.sandi.wait_mailer(index, &mut process)?;
                 Ok(process)
             }
+            Program::Gateway => {
+                let mut process = self.sandi.start_gateway()?;
+                self.sandi.wait_gateway(&mut process)?;
+                Ok(process)
+            }
         }
     }
 
     /// The process id of a running program.
     pub fn pid(&self, program: Program, index: usize) -> u32 {
-        let processes = match program {
-            Program::Identity => &self.identities,
-            Program::Mailer => &self.mailers,
+        let process = match program {
+            Program::Identity => &self.identities[index],
+            Program::Mailer => &self.mailers[index],
+            Program::Gateway => &self.gateway,
         };
-        processes[index].as_ref().expect("it runs").pid()
+        process.as_ref().expect("it runs").pid()
     }
 
     /// All that a program has logged since the world began.
@@ -71,6 +77,7 @@ impl World {
         match program {
             Program::Identity => self.sandi.identity(arguments, ""),
             Program::Mailer => self.sandi.mailer(arguments, ""),
+            Program::Gateway => self.sandi.gateway(arguments, ""),
         }
     }
 
@@ -82,6 +89,7 @@ impl World {
         let address = match program {
             Program::Identity => self.sandi.plan().identities[index].admin,
             Program::Mailer => self.sandi.plan().mailers[index],
+            Program::Gateway => self.sandi.plan().gateway.expect("a gateway was asked for").admin,
         };
         let http = testbed::http::Http::new();
         http.get(&format!("http://{address}{path}")).unwrap_or_else(|error| panic!("{error:#}"))
@@ -91,6 +99,7 @@ impl World {
         match program {
             Program::Identity => &mut self.identities[index],
             Program::Mailer => &mut self.mailers[index],
+            Program::Gateway => &mut self.gateway,
         }
     }
 

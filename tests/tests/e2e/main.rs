@@ -9,6 +9,7 @@ mod delivery;
 mod errors;
 mod faults;
 mod forgery;
+mod gateway;
 mod hardening;
 mod journeys;
 mod leaks;

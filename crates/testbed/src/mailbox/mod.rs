@@ -32,7 +32,6 @@ pub async fn serve(listener: TcpListener, folder: PathBuf) -> Result<()> {
         .route("/mails/{name}", get(mail))
         .route("/mails/{name}/html", get(html_part))
         .route("/mails/{name}/raw", get(raw))
-        .route("/reset", get(|| async { page(Html(page::RESET)) }))
         .with_state(Arc::new(folder));
     axum::serve(listener, router).await?;
     Ok(())

@@ -4,8 +4,6 @@ use crate::smtp::Mail;
 
 /// The list; it looks for new mails every second.
 pub(super) const LIST: &str = include_str!("list.html");
-/// Where a reset link of the demo leads.
-pub(super) const RESET: &str = include_str!("reset.html");
 
 /// One mail: header, text and HTML side by side.
 pub(super) fn mail(name: &str, mail: &Mail, raw: &[u8]) -> String {

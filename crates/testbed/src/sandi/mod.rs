@@ -1,7 +1,7 @@
-//! The two programs: their settings files, keys and callers in one directory, and starting them.
+//! The three programs: their settings files, keys and callers in one directory, and starting them.
 //!
 //! ```text
-//! DIRECTORY/identity.toml identity-2.toml mailer.toml callers.toml
+//! DIRECTORY/identity.toml identity-2.toml mailer.toml gateway.toml callers.toml
 //!           keys/identity/ keys/mailer/ secrets/ log/
 //! ```
 
@@ -22,7 +22,9 @@ use crate::{
     private::write_private,
     process,
     process::{Process, Start},
+    random,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use callers::Caller;
 use settings::{Override, Program};
 
@@ -35,7 +37,7 @@ pub const DRAIN: Duration = Duration::from_secs(15);
 pub struct Plan {
     /// Where its files go.
     pub directory: PathBuf,
-    /// Where the programs `identity` and `mailer` stand.
+    /// Where the programs `identity`, `mailer` and `gateway` stand.
     pub programs: PathBuf,
     /// The database and the broker.
     pub servers: Servers,
@@ -45,11 +47,13 @@ pub struct Plan {
     pub identities: Vec<Listen>,
     /// One admin address for each mailer process.
     pub mailers: Vec<SocketAddr>,
+    /// Where the web gateway listens, if there is one.
+    pub gateway: Option<Web>,
     /// Who may call.
     pub callers: Vec<Caller>,
     /// Settings over the ones that follow from the above.
     pub overrides: Vec<Override>,
-    /// Variables of both programs' environment, for example `RUST_LOG`.
+    /// Variables of the programs' environment, for example `RUST_LOG`.
     pub environment: Vec<(String, String)>,
 }
 
@@ -71,6 +75,15 @@ pub struct Servers {
 pub struct Listen {
     /// The calls.
     pub grpc: SocketAddr,
+    /// Probes and metrics.
+    pub admin: SocketAddr,
+}
+
+/// Where the web gateway listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Web {
+    /// The pages.
+    pub pages: SocketAddr,
     /// Probes and metrics.
     pub admin: SocketAddr,
 }
@@ -100,6 +113,10 @@ impl Sandi {
         for (index, admin) in sandi.plan.mailers.iter().enumerate() {
             let settings = settings::mailer(&sandi.plan, *admin)?;
             fs::write(sandi.settings_file(Program::Mailer, index), settings)?;
+        }
+        if let Some(web) = sandi.plan.gateway {
+            sandi.write_gateway_secrets()?;
+            fs::write(sandi.settings_file(Program::Gateway, 0), settings::gateway(&sandi.plan, web)?)?;
         }
         sandi.make_keys()?;
         Ok(sandi)
@@ -139,6 +156,14 @@ impl Sandi {
         self.command(Program::Mailer, arguments, input)
     }
 
+    /// Runs a command of the gateway, and gives its output.
+    ///
+    /// # Errors
+    /// With what the program said.
+    pub fn gateway(&self, arguments: &[&str], input: &str) -> Result<String> {
+        self.command(Program::Gateway, arguments, input)
+    }
+
     fn command(&self, program: Program, arguments: &[&str], input: &str) -> Result<String> {
         let mut command = Command::new(self.plan.programs.join(program.name()));
         command
@@ -163,6 +188,14 @@ impl Sandi {
     /// When the program is not there.
     pub fn start_mailer(&self, index: usize) -> Result<Process> {
         self.start(Program::Mailer, index)
+    }
+
+    /// Starts the web gateway; it may not be ready yet.
+    ///
+    /// # Errors
+    /// When the program is not there.
+    pub fn start_gateway(&self) -> Result<Process> {
+        self.start(Program::Gateway, 0)
     }
 
     fn start(&self, program: Program, index: usize) -> Result<Process> {
@@ -192,6 +225,15 @@ impl Sandi {
         process.wait_ready(&format!("http://{admin}/readyz"), READY)
     }
 
+    /// Waits until the web gateway shows pages.
+    ///
+    /// # Errors
+    /// As [`Sandi::wait_identity`]; and when the plan has none.
+    pub fn wait_gateway(&self, process: &mut Process) -> Result<()> {
+        let web = self.plan.gateway.context("there is no gateway in the plan")?;
+        process.wait_ready(&format!("http://{}/readyz", web.admin), READY)
+    }
+
     fn settings_file(&self, program: Program, index: usize) -> PathBuf {
         self.path(&format!("{}.toml", numbered(program.name(), index)))
     }
@@ -207,6 +249,19 @@ impl Sandi {
             write_private(&self.path("secrets").join(name), &format!("{secret}\n"))?;
         }
         Ok(())
+    }
+
+    /// The token of its caller, and a key for its cookies, which is kept so that sessions are.
+    fn write_gateway_secrets(&self) -> Result<()> {
+        let caller = self.plan.callers.iter().find(|caller| caller.name == "gateway");
+        let token = &caller.context("no caller is named gateway")?.token;
+        write_private(&self.path("secrets/gateway-token"), &format!("{token}\n"))?;
+        let key = self.path("secrets/gateway-cookie-key");
+        if key.exists() {
+            Ok(())
+        } else {
+            write_private(&key, &format!("{}\n", STANDARD.encode(random::bytes::<64>())))
+        }
     }
 
     fn make_keys(&self) -> Result<()> {

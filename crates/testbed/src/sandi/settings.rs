@@ -1,19 +1,21 @@
-//! The two programs' settings files.
+//! The programs' settings files.
 
 use std::{net::SocketAddr, str::FromStr};
 
 use anyhow::{Context, Result, bail};
 use toml::{Table, Value, toml};
 
-use super::{Listen, Plan};
+use super::{Listen, Plan, Web};
 
-/// Which of the two programs.
+/// Which of the programs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Program {
     /// `identity`.
     Identity,
     /// `mailer`.
     Mailer,
+    /// `gateway`.
+    Gateway,
 }
 
 impl Program {
@@ -22,6 +24,7 @@ impl Program {
         match self {
             Self::Identity => "identity",
             Self::Mailer => "mailer",
+            Self::Gateway => "gateway",
         }
     }
 }
@@ -43,7 +46,8 @@ impl FromStr for Override {
         let program = match program {
             "identity" => Program::Identity,
             "mailer" => Program::Mailer,
-            _ => bail!("a setting starts with `identity.` or `mailer.`, not `{program}`"),
+            "gateway" => Program::Gateway,
+            _ => bail!("a setting starts with `identity.`, `mailer.` or `gateway.`, not `{program}`"),
         };
         if path.is_empty() {
             bail!("`{}.` lacks the name of a setting", program.name());
@@ -128,6 +132,29 @@ pub(super) fn mailer(plan: &Plan, admin: SocketAddr) -> Result<String> {
         tls = "none"
     };
     with_overrides(settings, plan, Program::Mailer)
+}
+
+/// The text of `gateway.toml`.
+pub(super) fn gateway(plan: &Plan, web: Web) -> Result<String> {
+    let at = |name: &str| plan.directory.join(name).display().to_string();
+    let (token, key) = (at("secrets/gateway-token"), at("secrets/gateway-cookie-key"));
+    let moved = plan.overrides.iter().rev().find_map(|given| given.text_of(Program::Identity, "grpc.listen"));
+    let first = plan.identities.first().map(|listen| listen.grpc.to_string());
+    let identity = format!("http://{}", moved.map(ToOwned::to_owned).or(first).context("no identity process")?);
+    let (listen, admin, url) = (web.pages.to_string(), web.admin.to_string(), format!("http://{}", web.pages));
+    let settings = toml! {
+        development = true
+        listen = listen
+        public_url = url
+        [identity]
+        url = identity
+        token_file = token
+        [cookie]
+        key_file = key
+        [admin]
+        listen = admin
+    };
+    with_overrides(settings, plan, Program::Gateway)
 }
 
 fn with_overrides(mut settings: Table, plan: &Plan, program: Program) -> Result<String> {

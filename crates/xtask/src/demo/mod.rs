@@ -112,12 +112,12 @@ pub async fn demo(directory: &Path, arguments: &Arguments) -> Result<ExitCode> {
     Ok(if seen { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Lets the links of a kept organisation lead to where the mailbox's page is now.
+/// Lets the links of a kept organisation lead to where the pages are now.
 #[tokio::main(flavor = "current_thread")]
 pub async fn move_links(environment: &Environment) -> Result<()> {
     let organization = serde_json::json!({
         "organizationId": environment.get("SANDI_DEMO_ORGANIZATION_ID")?,
-        "linkBase": environment.get("SANDI_MAILBOX_URL")?,
+        "linkBase": environment.get("SANDI_GATEWAY_URL")?,
     });
     let request = serde_json::json!({ "organization": organization, "updateMask": "linkBase" });
     let client = Client::new(environment)?;

@@ -14,7 +14,7 @@ use testbed::{
 use super::{
     ports::Ports,
     seed::{self, People},
-    start::NAME,
+    start::{NAME, gateway_url},
 };
 use crate::shell::Environment;
 
@@ -28,6 +28,7 @@ pub struct Running<'a> {
     pub people: &'a People,
     pub identities: &'a [Process],
     pub mailers: &'a [Process],
+    pub gateway: &'a Process,
 }
 
 /// The names that the outside relies on.
@@ -51,6 +52,9 @@ pub fn environment(running: &Running) -> Result<Environment> {
         environment.set(suffixed("SANDI_PID_MAILER", index), process.pid());
         environment.set(suffixed("SANDI_METRICS_MAILER", index), metrics(admin));
     }
+    environment.set("SANDI_GATEWAY_URL", gateway_url(sandi, ports));
+    environment.set("SANDI_PID_GATEWAY", running.gateway.pid());
+    environment.set("SANDI_METRICS_GATEWAY", metrics(&ports.gateway_admin));
     for caller in &sandi.plan().callers {
         environment.set(format!("SANDI_TOKEN_{}", caller.name.to_uppercase()), &caller.token);
     }

@@ -12,6 +12,10 @@ pub struct Ports {
     pub identity_admin: Vec<Port>,
     /// Metrics of each mailer.
     pub mailer_admin: Vec<Port>,
+    /// The web gateway's pages.
+    pub gateway: Port,
+    /// Metrics of the web gateway.
+    pub gateway_admin: Port,
     /// The sink.
     pub smtp: Port,
     /// The page.
@@ -35,6 +39,8 @@ impl Ports {
             grpc: from(50051, 50052, identities),
             identity_admin: from(9464, 9474, identities),
             mailer_admin: from(9465, 9484, mailers),
+            gateway: ports::prefer(8080),
+            gateway_admin: ports::prefer(9466),
             smtp: ports::prefer(1025),
             page: ports::prefer(8025),
             postgres: ports::prefer(5432),

@@ -22,6 +22,7 @@ pub fn text(started: &Started, directory: &Path, took: Duration, detached: bool)
         text += line.trim_end();
         text.push('\n');
     };
+    row(words.pages, started.environment.get("SANDI_GATEWAY_URL").unwrap_or_default().to_owned(), words.log_in);
     row("gRPC", all(&ports.grpc, |port| port.address().to_string()), words.grpc);
     row(words.mailbox, format!("http://{}", ports.page.address()), words.every_mail);
     row(
@@ -30,7 +31,8 @@ pub fn text(started: &Started, directory: &Path, took: Duration, detached: bool)
         &words.rabbitmq.replace("{env}", &format!("{short}/env")),
     );
     row("PostgreSQL", ports.postgres.address().to_string(), &words.database.replace("{env}", &format!("{short}/env")));
-    let admins: Vec<Port> = ports.identity_admin.iter().chain(&ports.mailer_admin).copied().collect();
+    let admins: Vec<Port> =
+        ports.identity_admin.iter().chain(&ports.mailer_admin).chain([&ports.gateway_admin]).copied().collect();
     let others: Vec<String> = admins[1..].iter().map(|port| format!(":{}/metrics", port.number)).collect();
     row(words.metrics, format!("http://{}/metrics", admins[0].address()), &others.join("  "));
     row(words.logs, format!("{short}/log"), &format!("{} {short}/*.toml", words.settings));
@@ -60,13 +62,16 @@ pub fn text(started: &Started, directory: &Path, took: Duration, detached: bool)
 /// The ports that had to give way.
 fn moved(started: &Started) -> Vec<Port> {
     let ports = &started.ports;
-    let single = [ports.page, ports.smtp, ports.postgres, ports.amqp, ports.management];
+    let single =
+        [ports.gateway, ports.gateway_admin, ports.page, ports.smtp, ports.postgres, ports.amqp, ports.management];
     let all = ports.grpc.iter().chain(&ports.identity_admin).chain(&ports.mailer_admin).chain(&single);
     all.copied().filter(|port| port.moved()).collect()
 }
 
 struct Words {
     scope: &'static str,
+    pages: &'static str,
+    log_in: &'static str,
     grpc: &'static str,
     mailbox: &'static str,
     every_mail: &'static str,
@@ -93,6 +98,8 @@ impl Words {
 
 const EN: Words = Words {
     scope: "demo on this machine only; data in",
+    pages: "Pages",
+    log_in: "log in here; links in mails lead here",
     grpc: "plain text, reflection on",
     mailbox: "Mailbox",
     every_mail: "every mail lands here",
@@ -118,6 +125,8 @@ const EN: Words = Words {
 
 const ID: Words = Words {
     scope: "demo di mesin ini saja; data di",
+    pages: "Halaman",
+    log_in: "masuk di sini; tautan di email mengarah ke sini",
     grpc: "tanpa TLS, reflection aktif",
     mailbox: "Kotak surat",
     every_mail: "semua email masuk ke sini",

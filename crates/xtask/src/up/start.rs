@@ -12,7 +12,7 @@ use testbed::{
     process::{Process, Start},
     rabbitmq::{self, RabbitMq},
     sandi::{
-        Listen, Plan, Sandi, Servers,
+        Listen, Plan, Sandi, Servers, Web,
         callers::Caller,
         numbered,
         settings::{Override, Program},
@@ -57,9 +57,8 @@ pub fn start(directory: &Path, options: &Options) -> Result<Started> {
     let state = State::of(directory)?;
     let sandi = Sandi::lay_out(plan(directory, options, &ports, &postgres, &rabbitmq, &state)?)?;
     sandi.migrate()?;
-    let (identities, mailers) = start_programs(&sandi, &mut line)?;
-    let link_base = format!("http://{}", ports.page.address());
-    let people = seed::seed(&sandi, &link_base)?;
+    let (identities, mailers, gateway) = start_programs(&sandi, &mut line)?;
+    let people = seed::seed(&sandi, &gateway_url(&sandi, &ports))?;
     line.clear()?;
 
     let environment = environment(&Running {
@@ -71,12 +70,13 @@ pub fn start(directory: &Path, options: &Options) -> Result<Started> {
         people: &people,
         identities: &identities,
         mailers: &mailers,
+        gateway: &gateway,
     })?;
     if options.keep {
         demo::move_links(&environment)?;
     }
     // From here on they end by `down`, not with us.
-    for process in identities.into_iter().chain(mailers).chain([mailbox]) {
+    for process in identities.into_iter().chain(mailers).chain([gateway, mailbox]) {
         process.detach();
     }
     let [node, mapper] = rabbitmq.into_processes();
@@ -97,7 +97,7 @@ fn prepare(directory: &Path, keep: bool) -> Result<()> {
         for file in [ENVIRONMENT, PASSWORDS, State::FILE, "callers.toml"] {
             remove(fs::remove_file(directory.join(file)))?;
         }
-        for program in [Program::Identity, Program::Mailer] {
+        for program in [Program::Identity, Program::Mailer, Program::Gateway] {
             for index in 0..8 {
                 let settings = format!("{}.toml", numbered(program.name(), index));
                 remove(fs::remove_file(directory.join(settings)))?;
@@ -201,6 +201,7 @@ fn plan(
             .map(|(grpc, admin)| Listen { grpc: grpc.address(), admin: admin.address() })
             .collect(),
         mailers: ports.mailer_admin.iter().map(|port| port.address()).collect(),
+        gateway: Some(Web { pages: ports.gateway.address(), admin: ports.gateway_admin.address() }),
         callers: state.callers.clone(),
         overrides: overrides(&options.set)?,
         environment: Vec::new(),
@@ -233,14 +234,16 @@ fn overrides(given: &[Override]) -> Result<Vec<Override>> {
 }
 
 /// All at once: they do not need each other to become ready.
-fn start_programs(sandi: &Sandi, line: &mut Line) -> Result<(Vec<Process>, Vec<Process>)> {
+fn start_programs(sandi: &Sandi, line: &mut Line) -> Result<(Vec<Process>, Vec<Process>, Process)> {
     let plan = sandi.plan();
     let mut identities =
         (0..plan.identities.len()).map(|index| sandi.start_identity(index)).collect::<Result<Vec<_>>>()?;
     let mut mailers = (0..plan.mailers.len()).map(|index| sandi.start_mailer(index)).collect::<Result<Vec<_>>>()?;
+    let mut gateway = sandi.start_gateway()?;
     for (index, process) in identities.iter_mut().enumerate() {
         sandi.wait_identity(index, process)?;
     }
+    sandi.wait_gateway(&mut gateway)?;
     for (admin, process) in plan.mailers.iter().zip(&mut mailers) {
         let ready = process.wait_ready(&format!("http://{admin}/readyz"), PATIENCE);
         // With a mail server or a broker that is away it waits for them: that can be looked at.
@@ -252,7 +255,14 @@ fn start_programs(sandi: &Sandi, line: &mut Line) -> Result<(Vec<Process>, Vec<P
             eprintln!("{error:#}\n");
         }
     }
-    Ok((identities, mailers))
+    Ok((identities, mailers, gateway))
+}
+
+/// Where people find the pages, and where links lead.
+pub fn gateway_url(sandi: &Sandi, ports: &Ports) -> String {
+    let given = |name| sandi.plan().overrides.iter().rev().find_map(|it| it.text_of(Program::Gateway, name));
+    let listen = || given("listen").map_or_else(|| ports.gateway.address().to_string(), ToOwned::to_owned);
+    given("public_url").map_or_else(|| format!("http://{}", listen()), |url| url.trim_end_matches('/').to_owned())
 }
 
 /// What outlives a restart with `--keep`, beyond the servers' data.

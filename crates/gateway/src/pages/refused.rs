@@ -1,0 +1,37 @@
+//! A form whose call was refused: the same form again, with what was typed except secrets, and what is wrong.
+
+use axum::response::Response;
+
+use super::failure;
+use crate::identity::Refusal;
+use crate::web::{FormPage, Problem, Visit, html};
+
+/// Shows the form again.
+pub fn again(visit: Visit, form: FormPage, refusal: &Refusal) -> Response {
+    let problems = problems(&visit, &form, refusal);
+    let html = html(&form.problems(problems));
+    let mut response = visit.answer(failure::status(refusal), html);
+    failure::come_back(&mut response, refusal);
+    response
+}
+
+fn problems(visit: &Visit, form: &FormPage, refusal: &Refusal) -> Vec<Problem> {
+    let texts = visit.texts();
+    let plain = |text: String| vec![Problem { field: None, text }];
+    if refusal.is_away() {
+        return plain(texts.common.away.to_owned());
+    }
+    if refusal.must_wait() {
+        return plain((texts.common.wait)(failure::seconds(refusal)));
+    }
+    if refusal.violations.is_empty() {
+        let message = refusal.message.clone();
+        return plain(message.unwrap_or_else(|| texts.failure.internal.1.to_owned()));
+    }
+    let field_of = |name: &str| form.form.fields.iter().map(|field| field.name).find(|known| *known == name);
+    refusal
+        .violations
+        .iter()
+        .map(|violation| Problem { field: field_of(&violation.field), text: violation.text.clone() })
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! The admin presses Reset Password beside a user: a confirmation with a reason, then a link goes out.
+
+use axum::extract::Path;
+use axum::response::Response;
+use http::StatusCode;
+use proto::identity::v1::{AddressState, User};
+
+use super::{failure, refused};
+use crate::web::{Admin, Fact, Field, Form, FormPage, Link, Member, Page, Posted, html};
+
+/// Asks whether that is meant, and why.
+pub async fn show(Admin(who): Admin, Path(user_id): Path<String>) -> Response {
+    let user = match find(&who, &user_id).await {
+        Ok(user) => user,
+        Err(refusal) => return failure::refused_member(who, &refusal),
+    };
+    let html = html(&page(&who, &user, "", who.visit.act()));
+    who.visit.answer(StatusCode::OK, html)
+}
+
+/// Sends the link.
+pub async fn submit(Admin(who): Admin, Path(user_id): Path<String>, posted: Posted) -> Response {
+    let act = posted.act();
+    let reason = posted.fields.text("reason").trim();
+    let user = match find(&who, &user_id).await {
+        Ok(user) => user,
+        Err(refusal) => return failure::refused_member(who, &refusal),
+    };
+    let identity = &who.visit.app.identity;
+    let sent = identity.admin_reset(&who.user, &user.user_id, reason, who.visit.requester(), act.clone()).await;
+    match sent {
+        Ok(reset) => who.visit.go(&format!("/users/{}/resets/{}", user.user_id, reset.reset_id)),
+        Err(refusal) => {
+            let page = page(&who, &user, reason, act);
+            refused::again(who.visit, page, &refusal)
+        }
+    }
+}
+
+/// A user of the admin's own organisation; any other one does not exist.
+pub(super) async fn find(who: &Member, user_id: &str) -> Result<User, crate::identity::Refusal> {
+    let user = who.visit.app.identity.get_user(user_id).await;
+    let absent = || crate::identity::Refusal::absent_user();
+    match user {
+        Ok(user) if user.organization_id == who.user.organization_id => Ok(user),
+        Ok(_) => Err(absent()),
+        // An id that is none stands for nobody.
+        Err(refusal) if !refusal.is_away() && !refusal.must_wait() => Err(absent()),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+fn page(who: &Member, user: &User, reason: &str, act: String) -> FormPage {
+    let texts = who.visit.texts();
+    let address = user.address.clone().unwrap_or_default();
+    let path = format!("/users/{}/reset", user.user_id);
+    let form = Form::new(&who.visit, "reset-form", &path, texts.admin.submit).once(act).fields([Field {
+        hint: Some(texts.admin.reason_hint),
+        ..Field::text("reason", texts.admin.reason, "off").value(reason)
+    }]);
+    let intro = match address.state() {
+        AddressState::Missing => vec![texts.admin.missing],
+        AddressState::Undeliverable => vec![texts.admin.undeliverable, texts.admin.intro],
+        AddressState::Ok | AddressState::Unspecified => vec![texts.admin.intro],
+    };
+    let mut facts = vec![Fact { id: "target", label: texts.common.username, value: user.username.clone() }];
+    if !address.masked.is_empty() {
+        facts.push(Fact { id: "target-address", label: texts.outcome.address, value: address.masked });
+    }
+    let back = who.visit.app.base.path("/users");
+    FormPage {
+        intro: intro.into_iter().map(ToOwned::to_owned).collect(),
+        facts,
+        links: vec![Link { id: "cancel", address: back, label: texts.admin.cancel, main: false }],
+        ..FormPage::new(Page::member(who, (texts.admin.title)(&user.username)), form)
+    }
+}

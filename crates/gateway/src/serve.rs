@@ -1,0 +1,118 @@
+//! The running program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use runtime::telemetry::{self, Telemetry};
+use runtime::{Admin, Checks, Failure, SystemClock, SystemRandom, admin, shutdown};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::identity::{Health, Identity};
+use crate::pages;
+use crate::server::{self, Edge, edge};
+use crate::settings::{Checked, Settings};
+use crate::web::{App, Visit};
+
+/// The program's name.
+pub const SERVICE: &str = "gateway";
+/// Its version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How long telemetry may take to go out.
+const FLUSH: Duration = Duration::from_secs(1);
+/// How often the identity service is asked how it is.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the settings are wrong or a port cannot be had. The absence of the identity service is no error: pages say so.
+pub async fn serve(settings: Settings, source: &str) -> Result<(), Failure> {
+    let checked = settings.check()?;
+    let telemetry = telemetry::init(SERVICE, VERSION, &settings.log, &settings.telemetry)?;
+    let listener = bind("listen", settings.listen).await?;
+    let admin = bind("admin.listen", settings.admin.listen).await?;
+    tracing::info!(
+        version = VERSION,
+        config = source,
+        listen = %listener.local_addr()?,
+        admin = %admin.local_addr()?,
+        public_url = settings.public_url,
+        "gateway starts"
+    );
+    run(&settings, checked, listener, admin, &telemetry).await;
+    tracing::info!("gateway ends");
+    telemetry.shutdown(FLUSH).await;
+    Ok(())
+}
+
+async fn bind(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{setting}: cannot listen on {address}"))
+}
+
+async fn run(settings: &Settings, checked: Checked, listener: TcpListener, probes: TcpListener, telemetry: &Telemetry) {
+    let stop = shutdown::on_signal();
+    let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
+    let checks = Checks::default();
+    // Pages answer also while the identity service is away: they say so. Taking us out would show a bare error.
+    checks.set("pages", Ok(()));
+    checks.set_informative("identity", Err("not asked yet".to_owned()));
+    let shown = Admin { service: SERVICE, version: VERSION, metrics: telemetry.metrics(), checks: checks.clone() };
+    // The admin port stays up while the rest ends, and shows it.
+    tasks.spawn(admin::serve(probes, shown, ended.clone()));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(look(checked.upstream.health(), checks.clone())));
+
+    let bounds = checked.bounds;
+    let tls = checked.tls.clone();
+    let router = router(settings, checked);
+    let stopping = stop.clone();
+    tasks.spawn(async move {
+        stopping.cancelled().await;
+        checks.set("pages", Err("shutting down".to_owned()));
+    });
+    server::serve(listener, tls, router, bounds, stop).await;
+    ended.cancel();
+    tasks.close();
+    tasks.wait().await;
+}
+
+fn router(settings: &Settings, checked: Checked) -> Router {
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    let app = Arc::new(App {
+        identity: Identity::new(&checked.upstream, checked.signer, clock.clone(), random.clone()),
+        cookies: checked.cookies,
+        base: checked.base,
+        product: settings.product_name.clone(),
+        support_contact: settings.support_contact.clone(),
+        language: checked.language,
+        session_life: settings.cookie.session_life,
+        clock,
+        random,
+    });
+    let refusing = app.clone();
+    let refuse =
+        Box::new(move |parts: &http::request::Parts, status| pages::failure::page(Visit::of(parts, &refusing), status));
+    let edge_state = Edge::new(checked.proxies, checked.bounds, refuse);
+    pages::router(app).layer(from_fn_with_state(edge_state, edge))
+}
+
+/// Keeps the informative check up to date.
+async fn look(mut health: Health, checks: Checks) {
+    let mut last = None;
+    loop {
+        let result = health.check().await;
+        let changed = last.replace(result.is_ok()) != Some(result.is_ok());
+        match &result {
+            Err(reason) if changed => tracing::warn!(reason, "the identity service is away"),
+            Ok(()) if changed => tracing::info!("the identity service answers"),
+            _ => {}
+        }
+        checks.set_informative("identity", result);
+        tokio::time::sleep(LOOK).await;
+    }
+}

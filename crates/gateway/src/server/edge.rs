@@ -1,0 +1,116 @@
+//! What every request passes before and after its page: whence it comes, its body, one span, one metric and one log
+//! line, and the headers of the answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures::FutureExt as _;
+use http::{HeaderMap, Method, StatusCode};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Histogram;
+use runtime::TraceContext;
+use tracing::{Instrument as _, Span};
+
+use super::body::{self, Unread};
+use super::{Bounds, Peer, Proxies, Via, headers};
+
+/// Makes the page of a request that never reaches its own.
+pub type Refuse = Box<dyn Fn(&http::request::Parts, StatusCode) -> Response + Send + Sync>;
+
+/// What the edge works with.
+pub struct Edge {
+    proxies: Proxies,
+    bounds: Bounds,
+    refuse: Refuse,
+    duration: Histogram<f64>,
+}
+
+impl Edge {
+    /// An edge with these bounds.
+    pub fn new(proxies: Proxies, bounds: Bounds, refuse: Refuse) -> Arc<Self> {
+        let duration = opentelemetry::global::meter("sandi")
+            .f64_histogram("http.server.request.duration")
+            .with_unit("s")
+            .with_description("Duration of requests, by method, route and status.")
+            .build();
+        Arc::new(Self { proxies, bounds, refuse, duration })
+    }
+}
+
+/// The middleware.
+pub async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let peer = *request.extensions().get::<Peer>().expect("every connection has one");
+    let via = edge.proxies.via(peer, request.headers());
+    request.extensions_mut().insert(via);
+    let method = known(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.response.status_code = tracing::field::Empty,
+    );
+    parent(via, request.headers()).set_as_parent_of(&span);
+    async move {
+        let mut response = answer(&edge, request, next).await;
+        let status = response.status().as_u16();
+        Span::current().record("http.response.status_code", status);
+        let duration = start.elapsed();
+        let attributes = [
+            KeyValue::new("http.request.method", method),
+            KeyValue::new("http.route", route.clone()),
+            KeyValue::new("http.response.status_code", i64::from(status)),
+        ];
+        edge.duration.record(duration.as_secs_f64(), &attributes);
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(method, route, status, duration_ms, "request");
+        headers::add(response.headers_mut(), via.https);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// A trace is continued for our own proxies; a stranger's would let him choose what is recorded.
+fn parent(via: Via, headers: &HeaderMap) -> TraceContext {
+    let header = |name: &str| headers.get(name).filter(|_| via.trusted)?.to_str().ok();
+    TraceContext::from_headers(header("traceparent"), header("tracestate"))
+}
+
+/// Methods are the browser's to make up; metrics know these.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        _ => "other",
+    }
+}
+
+async fn answer(edge: &Edge, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match body::read(body, edge.bounds.body).await {
+        Ok(body) => body,
+        Err(unread) => return (edge.refuse)(&parts, status(unread)),
+    };
+    let kept = parts.clone();
+    let page = AssertUnwindSafe(next.run(Request::from_parts(parts, Body::from(body)))).catch_unwind().await;
+    match page {
+        Ok(page) => page,
+        Err(_) => (edge.refuse)(&kept, StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+fn status(unread: Unread) -> StatusCode {
+    match unread {
+        Unread::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Unread::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        Unread::Broken => StatusCode::BAD_REQUEST,
+    }
+}
