@@ -1,6 +1,7 @@
 //! The command line.
 
 mod directory;
+mod doctor;
 mod keys;
 mod migrate;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use runtime::config::Sources;
 use runtime::exit::Failure;
+use runtime::manual::{Config, Manual};
 
 use crate::serve::{Parts, SERVICE, VERSION, serve};
 use crate::settings::Settings;
@@ -57,6 +59,9 @@ enum Command {
     /// Read the settings and everything they point to, say what is wrong, and start nothing.
     #[command(after_help = "Example: identity check-config --config /etc/sandi/identity.toml")]
     CheckConfig,
+    /// Ask the running service whether it is ready; for the health check of a container.
+    #[command(after_help = "Example: identity ready --config /etc/sandi/identity.toml")]
+    Ready,
     /// Keys of the seal and of the digests.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -66,6 +71,14 @@ enum Command {
     /// Users, without the gRPC port.
     #[command(subcommand)]
     User(directory::UserCommand),
+    /// Try everything the service stands on: settings, keys, database, clock, hashing, broker and queues.
+    #[command(after_help = "Example: identity doctor --config /etc/sandi/identity.toml")]
+    Doctor,
+    /// The settings.
+    #[command(subcommand)]
+    Config(Config),
+    #[command(flatten)]
+    Manual(Manual),
     /// Print the version.
     #[command(after_help = "Example: identity version --json")]
     Version {
@@ -81,13 +94,25 @@ enum Command {
 /// What went wrong, with its exit code.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     runtime::install_crypto();
-    if let Command::Version { json } = cli.command {
-        say(&version(json));
-        return Ok(());
+    match &cli.command {
+        Command::Version { json } => {
+            say(&version(*json));
+            return Ok(());
+        }
+        Command::Manual(manual) => return Ok(manual.write(<Cli as clap::CommandFactory>::command())?),
+        _ => {}
     }
     let sources =
         Sources { env_prefix: "SANDI_IDENTITY", file: cli.settings.config.clone(), set: cli.settings.set.clone() };
-    let settings: Settings = runtime::config::load(&sources)?;
+    let (settings, origins) = runtime::config::load_with_origins::<Settings>(&sources)?;
+    if let Command::Config(Config::Dump) = cli.command {
+        say(origins.dump(&settings)?.trim_end());
+        return Ok(());
+    }
+    if matches!(cli.command, Command::Ready) {
+        let answer = runtime::admin::ask_ready(settings.admin.listen);
+        return answer.map(|text| say(text.trim_end())).map_err(|why| Failure::Failed(anyhow::anyhow!(why)));
+    }
     if let Command::Keys(command) = cli.command {
         return keys::run(&command, &settings);
     }
@@ -108,7 +133,13 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
                 Ok(())
             }
             Command::Migrate => migrate::run(&settings).await,
-            Command::Keys(_) | Command::Version { .. } => Ok(()),
+            Command::Doctor => {
+                check(&settings)?;
+                doctor::run(settings).await
+            }
+            Command::Keys(_) | Command::Ready | Command::Config(_) | Command::Manual(_) | Command::Version { .. } => {
+                Ok(())
+            }
             Command::Organization(command) => directory::organization(command, settings).await,
             Command::User(command) => directory::user(command, settings).await,
         }
@@ -117,7 +148,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 
 fn version(json: bool) -> String {
     if json {
-        format!("{{\"service\":\"{SERVICE}\",\"version\":\"{VERSION}\"}}")
+        format!("{{\"service\":\"{SERVICE}\",\"version\":\"{VERSION}\",\"revision\":\"{}\"}}", runtime::REVISION)
     } else {
         format!("{SERVICE} {VERSION}")
     }

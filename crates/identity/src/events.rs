@@ -106,6 +106,7 @@ pub fn issue(service: &Service, issue: &Issue<'_>, people: &[&Person]) -> Result
             requested_by: issue.requested_by,
             reason: issue.reason.into(),
             support_code: Some(support_code.as_str().into()),
+            traceparent: issue.trace.traceparent.clone(),
         });
     }
     let mut mail = pb::ResetMail {

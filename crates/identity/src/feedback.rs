@@ -9,7 +9,7 @@ use messaging::broker::Broker;
 use messaging::consumer::{Delivery, Verdict, consume};
 use messaging::topology::IDENTITY_MAIL_STATUS;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::Counter;
+use opentelemetry::metrics::{Counter, Histogram};
 use prost::Message as _;
 use proto::mailer::events::v1::MailStatus;
 use proto::mailer::events::v1::mail_status::Outcome;
@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::domain::smtp_code::condemns_address;
-use crate::domain::states::{DeliveryEvent, DeliveryState, NotSentReason};
+use crate::domain::states::{DeliveryEvent, DeliveryState, NotSentReason, ResetKind};
 use crate::service::Service;
 use crate::store::outbox::{self, Waiting};
 use crate::store::resets::{self, Beside, NewAttempt};
@@ -42,40 +42,64 @@ pub async fn run(
     stop: CancellationToken,
     state: impl Fn(Result<(), String>) + Send + Sync + 'static,
 ) {
-    let statuses = opentelemetry::global::meter("sandi")
-        .u64_counter("sandi.mail.statuses")
-        .with_description("Statuses of delivery attempts, by outcome.")
-        .build();
+    let measures = Measures::new();
     let ended = stop.clone();
     consume(broker, IDENTITY_MAIL_STATUS, PREFETCH, stop, state, move |delivery| {
         let service = Arc::clone(&service);
-        let statuses = statuses.clone();
+        let measures = measures.clone();
         let ended = ended.clone();
         async move {
             let span = tracing::info_span!(
                 "mail_status",
+                otel.name = format!("process {IDENTITY_MAIL_STATUS}"),
                 otel.kind = "consumer",
                 messaging.system = "rabbitmq",
                 messaging.destination.name = IDENTITY_MAIL_STATUS,
+                messaging.operation.name = "process",
                 messaging.operation.type = "process",
+                messaging.message.id = delivery.message_id.as_deref().filter(|id| id.len() <= 64),
             );
             let trace =
                 TraceContext::from_headers(delivery.trace.traceparent.as_deref(), delivery.trace.tracestate.as_deref());
             trace.set_as_parent_of(&span);
-            handle(&service, &delivery, &statuses, &ended).instrument(span).await
+            handle(&service, &delivery, &measures, &ended).instrument(span).await
         }
     })
     .await;
 }
 
-async fn handle(service: &Service, delivery: &Delivery, statuses: &Counter<u64>, ended: &CancellationToken) -> Verdict {
+/// What is measured of the statuses.
+#[derive(Clone)]
+struct Measures {
+    statuses: Counter<u64>,
+    acceptance: Histogram<f64>,
+}
+
+impl Measures {
+    fn new() -> Self {
+        let meter = opentelemetry::global::meter("sandi");
+        Self {
+            statuses: meter
+                .u64_counter("sandi.mail.statuses")
+                .with_description("Statuses of delivery attempts, by outcome.")
+                .build(),
+            acceptance: meter
+                .f64_histogram("sandi.reset.acceptance")
+                .with_unit("s")
+                .with_description("From the request of a reset to the mail server's yes, by kind of reset.")
+                .build(),
+        }
+    }
+}
+
+async fn handle(service: &Service, delivery: &Delivery, measures: &Measures, ended: &CancellationToken) -> Verdict {
     let Some(status) = Status::read(&delivery.body) else {
         tracing::warn!("a status cannot be understood and is parked");
         return Verdict::Park;
     };
-    statuses.add(1, &[KeyValue::new("outcome", status.label())]);
+    measures.statuses.add(1, &[KeyValue::new("outcome", status.label())]);
     loop {
-        match apply(service, &status).await {
+        match apply(service, &status, measures).await {
             Ok(()) => return Verdict::Ack,
             Err(StoreError::Unavailable(_) | StoreError::Collision(_)) => {
                 tokio::select! {
@@ -159,7 +183,7 @@ impl Status {
     }
 }
 
-async fn apply(service: &Service, status: &Status) -> Result<(), StoreError> {
+async fn apply(service: &Service, status: &Status, measures: &Measures) -> Result<(), StoreError> {
     let mut transaction = service.store.begin().await?;
     if let Some(refused) = status.speaks_of_address() {
         users::lock_addressees(&mut transaction, status.event_id, refused).await?;
@@ -195,7 +219,24 @@ async fn apply(service: &Service, status: &Status) -> Result<(), StoreError> {
     }
     resets::advance(&mut transaction, &[status.event_id], event, beside).await?;
     judge_address(&mut transaction, status).await?;
-    transaction.commit().await.map_err(StoreError::from)
+    let asked = match event {
+        DeliveryEvent::Sent => resets::asked_ago(&mut transaction, status.event_id).await?,
+        _ => None,
+    };
+    transaction.commit().await?;
+    if let Some((kind, seconds)) = asked {
+        measures.acceptance.record(seconds.max(0.0), &[KeyValue::new("kind", kind_label(kind))]);
+    }
+    Ok(())
+}
+
+/// A kind as a metric's label.
+fn kind_label(kind: ResetKind) -> &'static str {
+    match kind {
+        ResetKind::SelfService => "self_service",
+        ResetKind::Admin => "admin",
+        ResetKind::Invitation => "invitation",
+    }
 }
 
 async fn record(transaction: &mut Transaction, status: &Status) -> Result<(), StoreError> {

@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::{KeyValue, global};
 use phc::PasswordHash;
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
@@ -77,6 +79,7 @@ pub struct Hasher {
 }
 
 struct Shared {
+    measures: Measures,
     state: Mutex<State>,
     ready: Condvar,
     threads: u32,
@@ -90,6 +93,7 @@ struct State {
 }
 
 struct Job {
+    since: Instant,
     patience: Patience,
     work: Work,
 }
@@ -112,6 +116,50 @@ impl Shared {
     }
 }
 
+/// What is measured of each job.
+struct Measures {
+    wait: Histogram<f64>,
+    duration: Histogram<f64>,
+    refused: Counter<u64>,
+}
+
+impl Measures {
+    fn new() -> Self {
+        let meter = global::meter("sandi");
+        let seconds =
+            |name, description| meter.f64_histogram(name).with_unit("s").with_description(description).build();
+        let refused = meter.u64_counter("sandi.hasher.refused").with_description(
+            "Jobs of the hasher that were not done: busy (refused early) or gone (the caller had gone).",
+        );
+        Self {
+            wait: seconds("sandi.hasher.wait", "How long jobs waited for a hashing thread."),
+            duration: seconds("sandi.hasher.duration", "How long a hashing thread worked on a job."),
+            refused: refused.build(),
+        }
+    }
+}
+
+/// Shows how long the queue is and how many threads there are.
+fn observe(shared: &Arc<Shared>) {
+    let meter = global::meter("sandi");
+    let queue = Arc::downgrade(shared);
+    meter
+        .u64_observable_gauge("sandi.hasher.queue")
+        .with_description("Jobs that wait for a hashing thread.")
+        .with_callback(move |observer| {
+            if let Some(shared) = queue.upgrade() {
+                observer.observe(shared.lock().jobs.len() as u64, &[]);
+            }
+        })
+        .build();
+    let threads = u64::from(shared.threads);
+    meter
+        .u64_observable_gauge("sandi.hasher.threads")
+        .with_description("Hashing threads.")
+        .with_callback(move |observer| observer.observe(threads, &[]))
+        .build();
+}
+
 impl Hasher {
     /// Starts the threads. The parameters must have passed [`crate::settings::Settings::mistakes`].
     ///
@@ -123,10 +171,12 @@ impl Hasher {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if settings.threads == 0 { cores } else { settings.threads };
         let shared = Arc::new(Shared {
+            measures: Measures::new(),
             state: Mutex::new(State { jobs: VecDeque::new(), running: 0, one_job: FIRST_GUESS, closed: false }),
             ready: Condvar::new(),
             threads: u32::try_from(threads)?,
         });
+        observe(&shared);
         for number in 0..threads {
             let shared = Arc::clone(&shared);
             let blocks = parameters.block_count();
@@ -209,6 +259,7 @@ impl Hasher {
     ) -> Result<T, HasherError> {
         let (answer, receive) = oneshot::channel();
         self.admit(Job {
+            since: Instant::now(),
             patience: patience.clone(),
             work: Box::new(move |memory| {
                 // The caller may have gone meanwhile; then nobody wants the answer.
@@ -231,6 +282,7 @@ impl Hasher {
         let wait = state.one_job * (ahead / self.shared.threads);
         let left = job.patience.deadline.saturating_duration_since(Instant::now());
         if has_to_wait && (wait > self.max_wait || wait + state.one_job > left) {
+            self.shared.measures.refused.add(1, &[KeyValue::new("reason", "busy")]);
             return Err(HasherError::Busy { retry_after: wait.max(state.one_job) });
         }
         state.jobs.push_back(job);
@@ -245,12 +297,16 @@ fn work(shared: &Shared, blocks: usize) {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     let mut memory = vec![Block::default(); blocks];
     while let Some(job) = next(shared) {
-        if !job.patience.is_over() {
+        shared.measures.wait.record(job.since.elapsed().as_secs_f64(), &[]);
+        if job.patience.is_over() {
+            shared.measures.refused.add(1, &[KeyValue::new("reason", "gone")]);
+        } else {
             let begun = Instant::now();
             // A panic in one job must not cost the thread.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (job.work)(&mut memory)));
             memory.truncate(blocks);
             // A stall of the whole machine is not the price of a hash.
+            shared.measures.duration.record(begun.elapsed().as_secs_f64(), &[]);
             let took = begun.elapsed().min(LONGEST_JOB);
             let mut state = shared.lock();
             state.one_job = (state.one_job * 7 + took) / 8;

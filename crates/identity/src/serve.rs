@@ -24,7 +24,7 @@ use crate::hasher::Hasher;
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::{feedback, issuer, maintenance, relay};
+use crate::{canary, feedback, issuer, maintenance, relay, watch};
 
 /// What the program calls itself.
 pub const SERVICE: &str = "identity";
@@ -122,6 +122,7 @@ pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
         tracing::warn!("actors.issuer is set, but this version believes no actor tokens: they answer ACTOR_INVALID");
     }
 
+    observe_ages(settings);
     let stop = runtime::shutdown::on_signal();
     // The workers go on while the last calls end: those may still write events.
     let workers_stop = CancellationToken::new();
@@ -144,6 +145,15 @@ pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
     served
 }
 
+/// Shows when certificates end and how old keys are.
+fn observe_ages(settings: &Settings) {
+    let tls = &settings.grpc.tls;
+    let files = [("grpc", &tls.certificate), ("client_ca", &tls.client_ca)];
+    let files = files.into_iter().filter_map(|(name, file)| Some((name, file.clone()?)));
+    runtime::ages::observe_certificates(files.collect());
+    runtime::ages::observe_keys(settings.keys.directory.clone(), &["identity", "mailer"]);
+}
+
 /// Starts the workers; each ends by itself after the stop.
 fn work(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &CancellationToken) -> TaskTracker {
     let workers = TaskTracker::new();
@@ -155,6 +165,8 @@ fn work(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &Cancella
     let state = move |state| checks.set_informative("broker", state);
     workers.spawn(issuer::run(Arc::clone(service), stop.clone()));
     workers.spawn(relay::run(Arc::clone(service), broker.clone(), publisher, stop.clone()));
+    workers.spawn(canary::run(Arc::clone(service), stop.clone()));
+    workers.spawn(watch::run(Arc::clone(service), broker.clone(), stop.clone()));
     workers.spawn(feedback::run(Arc::clone(service), broker, stop.clone(), state));
     workers.spawn(maintenance::run(Arc::clone(service), stop.clone()));
     workers.close();

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use runtime::config::{AdminSettings, LogSettings, TelemetrySettings};
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::username::canonical_for_lookup;
 
 /// Shortest life of a link outside development mode.
 pub const LINK_LIFE_MIN: Duration = Duration::from_secs(10 * 60);
@@ -16,7 +18,7 @@ pub const LINK_LIFE_MIN_DEVELOPMENT: Duration = Duration::from_secs(1);
 pub const LINK_LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Everything that can be set. `deploy/identity.toml` shows each with its default.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Name of the product, shown in mails; also a word that no password may lean on.
@@ -47,6 +49,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// How long things are kept.
     pub retention: RetentionSettings,
+    /// A test mail every few minutes.
+    pub canary: CanarySettings,
     /// Traces and metrics.
     pub telemetry: TelemetrySettings,
 }
@@ -68,13 +72,14 @@ impl Default for Settings {
             resets: ResetSettings::default(),
             limits: LimitSettings::default(),
             retention: RetentionSettings::default(),
+            canary: CanarySettings::default(),
             telemetry: TelemetrySettings::default(),
         }
     }
 }
 
 /// The public port.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GrpcSettings {
     /// Address to listen on.
@@ -102,7 +107,7 @@ impl Default for GrpcSettings {
 }
 
 /// Certificates of the public port, PEM files.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsSettings {
     /// Certificate chain.
@@ -114,14 +119,16 @@ pub struct TlsSettings {
 }
 
 /// PostgreSQL.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseSettings {
     /// URL of the service's role.
+    #[serde(serialize_with = "runtime::secret::masked")]
     pub url: Option<SecretString>,
     /// File with that URL.
     pub url_file: Option<PathBuf>,
     /// URL of the owner's role, for `migrate`; unset: the service's.
+    #[serde(serialize_with = "runtime::secret::masked")]
     pub migrate_url: Option<SecretString>,
     /// File with that URL.
     pub migrate_url_file: Option<PathBuf>,
@@ -136,17 +143,18 @@ impl Default for DatabaseSettings {
 }
 
 /// RabbitMQ.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AmqpSettings {
     /// URL with vhost.
+    #[serde(serialize_with = "runtime::secret::masked")]
     pub url: Option<SecretString>,
     /// File with that URL.
     pub url_file: Option<PathBuf>,
 }
 
 /// Keys of the seal and of the digests.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeysSettings {
     /// Folder with `identity-*.key`, `mailer-*.pub` and `digest.key`.
@@ -154,7 +162,7 @@ pub struct KeysSettings {
 }
 
 /// Who may call.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CallersSettings {
     /// TOML file of callers, the digests of their tokens and their scopes.
@@ -162,7 +170,7 @@ pub struct CallersSettings {
 }
 
 /// Who signs actor tokens.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ActorsSettings {
     /// Issuer of the tokens.
@@ -176,7 +184,7 @@ pub struct ActorsSettings {
 }
 
 /// Hashing: Argon2id (RFC 9106).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PasswordSettings {
     /// Memory of one hash in KiB; at least 19456 (OWASP Password Storage).
@@ -199,7 +207,7 @@ impl Default for PasswordSettings {
 }
 
 /// Links and their mails.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResetSettings {
     /// Life of a link a person asked for.
@@ -228,7 +236,7 @@ impl Default for ResetSettings {
 }
 
 /// How much of what.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
     /// Mails a minute for one account; silent.
@@ -250,7 +258,7 @@ impl Default for LimitSettings {
 }
 
 /// How long things are kept.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionSettings {
     /// Requests, resets and delivery attempts.
@@ -268,6 +276,23 @@ impl Default for RetentionSettings {
     fn default() -> Self {
         let day = Duration::from_secs(24 * 60 * 60);
         Self { resets: day * 90, audit: day * 400, idempotency: day }
+    }
+}
+
+/// A reset of nobody's, asked for every few minutes, so that somebody is told when mails stop.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CanarySettings {
+    /// The user it is asked for; empty: there is no canary.
+    pub username: String,
+    /// How often.
+    #[serde(with = "runtime::config::duration")]
+    pub every: Duration,
+}
+
+impl Default for CanarySettings {
+    fn default() -> Self {
+        Self { username: String::new(), every: Duration::from_secs(5 * 60) }
     }
 }
 
@@ -304,6 +329,12 @@ impl Settings {
         ] {
             check(kept >= least, format!("retention.{name}: must be at least {} s", least.as_secs()));
         }
+        let canary = &self.canary;
+        check(canary.every >= Duration::from_secs(1), "canary.every: must be at least 1 s".into());
+        check(
+            canary.username.is_empty() || canonical_for_lookup(&canary.username).as_ref() == Some(&canary.username),
+            "canary.username: must be a username as it is stored".into(),
+        );
         check(!self.resets.silence.is_zero(), "resets.silence: must be longer than 0 s".into());
         let passwords = &self.passwords;
         check(
@@ -405,6 +436,7 @@ mod tests {
             "resets",
             "limits",
             "retention",
+            "canary",
             "telemetry",
         ] {
             let text = if section.is_empty() { "x = 1".into() } else { format!("[{section}]\nx = 1") };

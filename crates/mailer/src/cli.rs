@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use runtime::manual::{Config, Manual};
 use runtime::{Failure, Sources};
 
 use crate::serve::{VERSION, serve, telemetry_failure};
@@ -52,6 +53,9 @@ enum Command {
     /// Read the settings and everything they point to, say what is wrong, and start nothing.
     #[command(after_help = "Example: mailer check-config --config /etc/sandi/mailer.toml")]
     CheckConfig,
+    /// Ask the running mailer whether it is ready; for the health check of a container.
+    #[command(after_help = "Example: mailer ready --config /etc/sandi/mailer.toml")]
+    Ready,
     /// Write a mail of made-up people to standard output, or all of them into a directory. Needs no settings.
     #[command(after_help = "\
 Examples:
@@ -61,6 +65,11 @@ Examples:
     /// Look at the messages that were put aside, and say why.
     #[command(subcommand)]
     Parked(parked::Parked),
+    /// The settings.
+    #[command(subcommand)]
+    Config(Config),
+    #[command(flatten)]
+    Manual(Manual),
     /// Print the version.
     #[command(after_help = "Example: mailer version --json")]
     Version {
@@ -79,17 +88,29 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Version { json } => return print(&version(*json)),
         Command::Preview(preview) => return print(&preview.run()?),
+        Command::Manual(manual) => return Ok(manual.write(<Cli as clap::CommandFactory>::command())?),
         _ => {}
     }
     let sources = cli.settings.sources();
-    let settings: Settings = runtime::config::load(&sources)?;
+    let (settings, origins) = runtime::config::load_with_origins::<Settings>(&sources)?;
+    if let Command::Config(Config::Dump) = cli.command {
+        return print(&origins.dump(&settings)?);
+    }
+    if matches!(cli.command, Command::Ready) {
+        let answer = runtime::admin::ask_ready(settings.admin.listen);
+        return answer.map_err(|why| Failure::Failed(anyhow::anyhow!(why))).and_then(|text| print(&text));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
             Command::Serve => serve(settings, &origin(&sources)).await,
             Command::CheckConfig => check_config(&settings).await,
             Command::Parked(command) => print(&parked::run(&command, &settings).await?),
-            Command::Preview(_) | Command::Version { .. } => Ok(()),
+            Command::Preview(_)
+            | Command::Ready
+            | Command::Config(_)
+            | Command::Manual(_)
+            | Command::Version { .. } => Ok(()),
         }
     })
 }
@@ -121,7 +142,11 @@ fn origin(sources: &Sources) -> String {
 }
 
 fn version(json: bool) -> String {
-    if json { format!("{{\"service\":\"mailer\",\"version\":\"{VERSION}\"}}\n") } else { format!("mailer {VERSION}\n") }
+    if json {
+        format!("{{\"service\":\"mailer\",\"version\":\"{VERSION}\",\"revision\":\"{}\"}}\n", runtime::REVISION)
+    } else {
+        format!("mailer {VERSION}\n")
+    }
 }
 
 /// Writes to standard output; a reader that has gone away is no failure.

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use messaging::topology::MAILER_REQUESTS;
 use messaging::{Delivery, KeyRing, PublishError, Verdict};
+use opentelemetry::KeyValue;
 use proto::mailer::events::v1::MailStatus;
 use runtime::{Clock, Random, TraceContext};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
+use uuid::Uuid;
 
 use crate::backoff;
 use crate::event::MailEvent;
@@ -83,8 +85,7 @@ where
             enhanced_code = field::Empty,
             phase = field::Empty,
         );
-        let trace = &delivery.trace;
-        let cause = TraceContext::from_headers(trace.traceparent.as_deref(), trace.tracestate.as_deref());
+        let cause = cause_of(&delivery);
         cause.set_as_parent_of(&span);
         cause.link_from(&span);
         self.process(&delivery).instrument(span).await
@@ -101,6 +102,11 @@ where
                 return Verdict::Park;
             }
         };
+        if let Some(published) = delivery.published.filter(|_| !delivery.redelivered) {
+            let now = self.clock.now();
+            self.metrics.queue_wait((now - published).as_seconds_f64());
+            waited(&cause_of(delivery), published, now, event.header.event_id);
+        }
         let span = Span::current();
         span.record("messaging.message.id", field::display(event.header.event_id));
         span.record("attempt", event.attempt);
@@ -177,7 +183,8 @@ where
         if expiry.is_over() {
             return Attempt::without_relay(Outcome::Expired, "the mail's time is over");
         }
-        match event.render(self.clock.now(), &self.letterhead) {
+        let span = tracing::info_span!("render", otel.kind = "internal", kind = event.kind());
+        match span.in_scope(|| event.render(self.clock.now(), &self.letterhead)) {
             Ok(rendered) => {
                 let mail = Mail {
                     sender: rendered.sender,
@@ -186,7 +193,13 @@ where
                     expiry,
                     deadline,
                 };
-                self.transport.send(&mail).await
+                let span = tracing::info_span!(
+                    "smtp",
+                    otel.name = "send mail",
+                    otel.kind = "client",
+                    network.protocol.name = "smtp"
+                );
+                self.transport.send(&mail).instrument(span).await
             }
             Err(error @ RenderError::Over) => Attempt::without_relay(Outcome::Expired, error.to_string()),
             Err(error) => {
@@ -230,8 +243,29 @@ where
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(outcome, duration_ms, cause, "attempt over");
         let delay = (self.clock.now() - event.header.event_time).as_seconds_f64();
-        self.metrics.attempt(attempt, event.kind(), delay);
+        self.metrics.attempt(attempt, event, delay);
     }
+}
+
+/// Where the trace of a message stands.
+fn cause_of(delivery: &Delivery) -> TraceContext {
+    let trace = &delivery.trace;
+    TraceContext::from_headers(trace.traceparent.as_deref(), trace.tracestate.as_deref())
+}
+
+/// A span for the time in the queue, which nobody could measure while it passed.
+fn waited(cause: &TraceContext, published: OffsetDateTime, now: OffsetDateTime, event_id: Uuid) {
+    cause.record_past(
+        format!("receive {MAILER_REQUESTS}"),
+        (published, now),
+        vec![
+            KeyValue::new("messaging.system", "rabbitmq"),
+            KeyValue::new("messaging.operation.name", "receive"),
+            KeyValue::new("messaging.operation.type", "receive"),
+            KeyValue::new("messaging.destination.name", MAILER_REQUESTS),
+            KeyValue::new("messaging.message.id", event_id.to_string()),
+        ],
+    );
 }
 
 fn status(event: &MailEvent, attempt: &Attempt, began: OffsetDateTime) -> MailStatus {

@@ -55,6 +55,16 @@ impl MailEvent {
         }
     }
 
+    /// Its language, for metrics.
+    pub fn locale(&self) -> &'static str {
+        let locale = match &self.private {
+            Some(Private::Reset(mail)) => mail.locale.as_str(),
+            Some(Private::Notice(mail)) => mail.locale.as_str(),
+            None => "",
+        };
+        ["id", "en"].into_iter().find(|known| *known == locale).unwrap_or("unknown")
+    }
+
     /// What kind of mail it is, for logs and metrics.
     pub fn kind(&self) -> &'static str {
         match &self.private {

@@ -3,6 +3,7 @@
 use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
 use opentelemetry::{KeyValue, global};
 
+use crate::event::MailEvent;
 use crate::outcome::{Attempt, Outcome};
 
 /// The instruments.
@@ -10,6 +11,7 @@ pub struct Metrics {
     attempts: Counter<u64>,
     duration: Histogram<f64>,
     delay: Histogram<f64>,
+    queue_wait: Histogram<f64>,
     parked: Counter<u64>,
     repeated: Counter<u64>,
     held: UpDownCounter<i64>,
@@ -24,7 +26,9 @@ impl Default for Metrics {
         let metrics = Self {
             attempts: meter
                 .u64_counter("sandi.mailer.attempts")
-                .with_description("Delivery attempts that are over, by outcome and kind of mail.")
+                .with_description(
+                    "Delivery attempts that are over, by outcome, kind of mail, language and mail server.",
+                )
                 .build(),
             duration: meter
                 .f64_histogram("sandi.mailer.attempt.duration")
@@ -35,6 +39,11 @@ impl Default for Metrics {
                 .f64_histogram("sandi.mailer.delay")
                 .with_unit("s")
                 .with_description("From the making of an event to the mail server's yes.")
+                .build(),
+            queue_wait: meter
+                .f64_histogram("sandi.mailer.queue.wait")
+                .with_unit("s")
+                .with_description("From the publishing of a message to its arrival at a mailer.")
                 .build(),
             parked: meter.u64_counter("sandi.mailer.parked").with_description("Messages put aside, by reason.").build(),
             repeated: meter
@@ -53,13 +62,24 @@ impl Default for Metrics {
 
 impl Metrics {
     /// An attempt is over. `delay` in seconds since the event was made.
-    pub fn attempt(&self, attempt: &Attempt, kind: &'static str, delay: f64) {
+    pub fn attempt(&self, attempt: &Attempt, event: &MailEvent, delay: f64) {
         let outcome = KeyValue::new("outcome", attempt.outcome.name());
-        self.attempts.add(1, &[outcome.clone(), KeyValue::new("kind", kind)]);
+        let labels = [
+            outcome.clone(),
+            KeyValue::new("kind", event.kind()),
+            KeyValue::new("locale", event.locale()),
+            KeyValue::new("relay", attempt.relay.clone()),
+        ];
+        self.attempts.add(1, &labels);
         self.duration.record(attempt.duration.as_secs_f64(), &[outcome]);
         if attempt.outcome == Outcome::Sent {
             self.delay.record(delay.max(0.0), &[]);
         }
+    }
+
+    /// A message came for the first time, so long after it was published, in seconds.
+    pub fn queue_wait(&self, seconds: f64) {
+        self.queue_wait.record(seconds.max(0.0), &[]);
     }
 
     /// A message was put aside.

@@ -16,6 +16,7 @@ use runtime::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::deliver::Deliverer;
 use crate::memory::Memory;
@@ -53,10 +54,18 @@ pub async fn serve(settings: Settings, source: &str) -> Result<(), Failure> {
         relays = relays.join(" "),
         "mailer starts"
     );
+    observe_ages(&settings);
     run(checked, listener, &telemetry).await;
     tracing::info!("mailer ends");
     telemetry.shutdown(FLUSH).await;
     Ok(())
+}
+
+/// Shows when certificates end and how old keys are.
+fn observe_ages(settings: &Settings) {
+    let authorities = settings.smtp.relays.iter().filter_map(|relay| Some(("relay_ca", relay.ca_file.clone()?)));
+    runtime::ages::observe_certificates(authorities.collect());
+    runtime::ages::observe_keys(settings.keys.directory.clone(), &["identity", "mailer"]);
 }
 
 /// A wrong level or endpoint is a mistake in the settings.
@@ -143,17 +152,30 @@ fn reporter(
     random: Arc<dyn Random>,
 ) -> impl Fn(MailStatus) -> futures::future::BoxFuture<'static, Result<(), messaging::PublishError>> {
     move |status| {
-        let trace = TraceContext::current();
+        let message_id = uuid_v7(&*clock, &*random);
+        let span = tracing::info_span!(
+            "report",
+            otel.name = format!("send {MAILER_EVENTS}"),
+            otel.kind = "producer",
+            messaging.system = "rabbitmq",
+            messaging.destination.name = MAILER_EVENTS,
+            messaging.rabbitmq.destination.routing_key = MAIL_STATUS,
+            messaging.operation.name = "send",
+            messaging.operation.type = "send",
+            messaging.message.id = %message_id,
+        );
+        let trace = span.in_scope(TraceContext::current);
         let message = Message {
             exchange: MAILER_EVENTS,
             routing_key: MAIL_STATUS,
-            message_id: uuid_v7(&*clock, &*random),
+            message_id,
             body: status.encode_to_vec(),
             timestamp: clock.now(),
+            published: clock.now(),
             trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate },
         };
         let publisher = publisher.clone();
-        Box::pin(async move { publisher.publish(message).await })
+        Box::pin(async move { publisher.publish(message).await }.instrument(span))
     }
 }
 

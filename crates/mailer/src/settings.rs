@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use runtime::config::{LogSettings, TelemetrySettings};
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 mod check;
 
 pub use check::Checked;
 
 /// Everything that can be set. `deploy/mailer.toml` shows each with its default.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Allows relays without TLS, and the broker's built-in login.
@@ -34,17 +34,18 @@ pub struct Settings {
 }
 
 /// Section `amqp`: exactly one of the two.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AmqpSettings {
     /// File with `amqps://user:password@host/vhost`.
     pub url_file: Option<PathBuf>,
     /// The URL itself.
+    #[serde(serialize_with = "runtime::secret::masked")]
     pub url: Option<SecretString>,
 }
 
 /// Section `keys`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeysSettings {
     /// Where `mailer-*.key` and `identity-*.pub` stand.
@@ -52,7 +53,7 @@ pub struct KeysSettings {
 }
 
 /// Section `smtp`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmtpSettings {
     /// Mail servers that take our mails; at least one.
@@ -60,7 +61,7 @@ pub struct SmtpSettings {
 }
 
 /// One of `smtp.relays`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RelaySettings {
     /// Name, which its certificate must bear, or address.
@@ -105,7 +106,7 @@ impl RelaySettings {
 }
 
 /// How a connection to a relay is encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TlsSetting {
     /// Not at all; development mode only.
@@ -117,7 +118,7 @@ pub enum TlsSetting {
 }
 
 /// Section `mail`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MailSettings {
     /// Address of the From header.
@@ -131,7 +132,7 @@ pub struct MailSettings {
 }
 
 /// Section `admin`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
     /// Where probes and scrapes are answered. Not for the public: it has no authentication.

@@ -193,6 +193,7 @@ fn delivery(routing_key: &str, body: Vec<u8>) -> Delivery {
         delivery_count: 0,
         message_id: None,
         trace: TraceHeaders::default(),
+        published: None,
     }
 }
 

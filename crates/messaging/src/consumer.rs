@@ -11,6 +11,7 @@ use lapin::{
     },
     types::FieldTable,
 };
+use time::OffsetDateTime;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
@@ -20,7 +21,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     broker::{self, Broker, BrokerError, Link, reason},
-    headers::{TraceHeaders, count, field},
+    headers::{PUBLISHED, TraceHeaders, count, field, time},
     topology::{self, Side},
 };
 
@@ -48,6 +49,8 @@ pub struct Delivery {
     pub message_id: Option<String>,
     /// The trace it was published in.
     pub trace: TraceHeaders,
+    /// When it was published, as it says itself: for a metric.
+    pub published: Option<OffsetDateTime>,
 }
 
 /// What is to become of a message.
@@ -265,6 +268,7 @@ fn delivery(received: Received) -> Delivery {
         delivery_count: delivery_count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
         message_id: received.properties.message_id().as_ref().map(ToString::to_string),
         trace: TraceHeaders::from_table(headers),
+        published: headers.and_then(|headers| time(headers, PUBLISHED)),
         body: received.data,
     }
 }

@@ -1,6 +1,7 @@
 //! Reading and writing AMQP headers.
 
 use lapin::types::{AMQPValue, FieldTable};
+use time::OffsetDateTime;
 
 /// The W3C trace context as it travels in the headers of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,19 @@ impl TraceHeaders {
         let read = |name| table.and_then(|table| text(field(table, name)?));
         Self { traceparent: read("traceparent"), tracestate: read("tracestate") }
     }
+}
+
+/// When a message was published, in Unix milliseconds. For a metric: nobody relies on it.
+pub(crate) const PUBLISHED: &str = "x-published-ms";
+
+pub(crate) fn put_time(table: &mut FieldTable, name: &str, time: OffsetDateTime) {
+    let milliseconds = i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+    table.insert(name.into(), AMQPValue::LongLongInt(milliseconds));
+}
+
+pub(crate) fn time(table: &FieldTable, name: &str) -> Option<OffsetDateTime> {
+    let milliseconds = i128::from(count(field(table, name)?)?);
+    OffsetDateTime::from_unix_timestamp_nanos(milliseconds * 1_000_000).ok()
 }
 
 pub(crate) fn field<'a>(table: &'a FieldTable, name: &str) -> Option<&'a AMQPValue> {

@@ -6,12 +6,14 @@
 //! - [`broker`]: connections, each bounded in time
 //! - [`publisher`] and [`consumer`]: the two directions
 //! - [`parked`]: what was put aside
+//! - [`queues`]: how long they are
 
 pub mod broker;
 pub mod consumer;
 pub mod keys;
 pub mod parked;
 pub mod publisher;
+pub mod queues;
 pub mod seal;
 pub mod topology;
 

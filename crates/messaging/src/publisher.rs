@@ -49,6 +49,8 @@ pub struct Message {
     pub body: Vec<u8>,
     /// When the event was made; AMQP keeps whole seconds.
     pub timestamp: OffsetDateTime,
+    /// When it is published, to the millisecond: so that its reader can tell how long it waited.
+    pub published: OffsetDateTime,
     /// The trace it belongs to.
     pub trace: TraceHeaders,
 }

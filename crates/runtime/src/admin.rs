@@ -7,9 +7,13 @@
 //! | `/healthz` | the same status, and the informative checks as well |
 //! | `/metrics` | Prometheus text |
 //! | `/version` | JSON |
+//!
+//! [`ask_ready`] is the other side, for the health check of a container that has no other program.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +22,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use opentelemetry::{KeyValue, global};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +30,9 @@ use crate::telemetry::MetricsText;
 
 /// How long open connections may delay the end of [`serve`].
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long [`ask_ready`] waits for each step.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the admin port shows.
 #[derive(Clone)]
@@ -73,6 +81,20 @@ impl Checks {
         self.lock().insert(name, check);
     }
 
+    /// Shows each as a metric, 1 or 0.
+    fn observe(&self) {
+        let checks = self.clone();
+        global::meter("sandi")
+            .u64_observable_gauge("sandi.check.up")
+            .with_description("Whether a thing that the program depends on works, as /healthz says: 1 or 0.")
+            .with_callback(move |observer| {
+                for (name, check) in checks.lock().iter() {
+                    observer.observe(check.result.is_ok().into(), &[KeyValue::new("check", *name)]);
+                }
+            })
+            .build();
+    }
+
     /// One line a check: `database: ok`, `broker: connection refused`.
     fn text(&self, with_informative: bool) -> String {
         let mut text = String::new();
@@ -103,6 +125,7 @@ impl Checks {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken) -> std::io::Result<()> {
+    admin.checks.observe();
     let server = axum::serve(listener, router(admin)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let late = async {
         stop.cancelled().await;
@@ -112,6 +135,32 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken)
         ended = server => ended,
         () = late => Ok(()),
     }
+}
+
+/// Asks the program that listens on `listen` whether it is ready, and gives its answer, which on failure
+/// says why not. Takes 2 s at most.
+///
+/// # Errors
+/// It is not ready, or does not answer.
+pub fn ask_ready(listen: SocketAddr) -> Result<String, String> {
+    let loopback = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let answer = get_ready(SocketAddr::new(loopback, listen.port())).map_err(|error| format!("no answer: {error}"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer that is HTTP")?;
+    if head.split(' ').nth(1) == Some("200") { Ok(body.to_owned()) } else { Err(body.to_owned()) }
+}
+
+fn get_ready(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = std::net::TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(64 * 1024).read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn router(admin: Admin) -> Router {
@@ -145,6 +194,7 @@ async fn version(State(admin): State<Admin>) -> Response {
     Json(serde_json::json!({
         "service": admin.service,
         "version": admin.version,
+        "revision": crate::REVISION,
     }))
     .into_response()
 }
@@ -197,6 +247,19 @@ mod tests {
 
         running.checks.set("broker", Ok(()));
         assert_eq!(get(&running, "/readyz").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_container_asks_whether_it_is_ready() {
+        let running = start().await;
+        let address = running.address;
+        let ask = move || tokio::task::spawn_blocking(move || ask_ready(address));
+        assert_eq!(ask().await.unwrap(), Err("starting\n".into()));
+        running.checks.set("database", Ok(()));
+        assert_eq!(ask().await.unwrap(), Ok("database: ok\n".into()));
+        running.stop.cancel();
+        running.server.await.unwrap().unwrap();
+        assert!(ask().await.unwrap().unwrap_err().starts_with("no answer"));
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@
 //! Settings types use `#[serde(deny_unknown_fields)]`: an unknown key is then refused with the
 //! nearest known name.
 
+mod dump;
 mod error;
 mod layers;
 
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
+pub use dump::Origins;
 pub use error::ConfigError;
 use layers::Layers;
 
@@ -38,6 +40,16 @@ pub struct Sources {
     pub set: Vec<String>,
 }
 
+/// Reads the settings, and keeps where each came from.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_origins<T: DeserializeOwned>(sources: &Sources) -> Result<(T, Origins), ConfigError> {
+    let mut layers = read(sources, std::env::vars_os())?;
+    let settings = decode(&mut layers)?;
+    Ok((settings, Origins(layers)))
+}
+
 /// Reads the settings.
 ///
 /// # Errors
@@ -51,13 +63,17 @@ fn load_from<T: DeserializeOwned>(
     sources: &Sources,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<T, ConfigError> {
+    decode(&mut read(sources, environment)?)
+}
+
+fn read(sources: &Sources, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Layers, ConfigError> {
     let mut layers = Layers::default();
     if let Some(path) = &sources.file {
         layers.add_file(path)?;
     }
     layers.add_environment(sources.env_prefix, environment)?;
     layers.add_set(&sources.set)?;
-    decode(&mut layers)
+    Ok(layers)
 }
 
 /// `--set product_name=2024` is a number to TOML, but a name to us: before giving up, what came

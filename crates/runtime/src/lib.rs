@@ -3,19 +3,23 @@
 //! - [`config`]: settings from a file, the environment and `--set`, in that order
 //! - [`secret`]: secrets that stand in files
 //! - [`telemetry`], [`log`], [`trace`]: logs, traces and metrics
+//! - [`ages`]: certificates and keys that end one day
 //! - [`admin`]: the port for probes and scrapes
 //! - [`clock`], [`random`]: the two things that tests want to own
 //! - [`shutdown`], [`exit`]: how a program ends
+//! - [`manual`]: commands that every program has
 //! - [`crypto`]: the one TLS provider
 //! - [`process`]: no dumps, enough descriptors
 
 pub mod admin;
+pub mod ages;
 pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod duration;
 pub mod exit;
 pub mod log;
+pub mod manual;
 pub mod process;
 pub mod random;
 pub mod secret;
@@ -23,6 +27,12 @@ pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trace;
+
+/// The commit a build was made from, if whoever built it said so (`SANDI_REVISION`).
+pub const REVISION: &str = match option_env!("SANDI_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
 
 pub use admin::{Admin, Checks};
 pub use clock::{Clock, FixedClock, SystemClock};

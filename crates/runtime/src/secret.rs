@@ -6,6 +6,7 @@ use std::path::Path;
 
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serializer;
 
 use crate::config::ConfigError;
 
@@ -53,6 +54,17 @@ pub fn url_from(
         (Some(_), Some(_)) => {
             Err(ConfigError::invalid(setting, format!("set together with {setting}_file; keep one of them")))
         }
+    }
+}
+
+/// Writes that there is a secret, and not which: for settings that are shown.
+///
+/// # Errors
+/// The serializer's.
+pub fn masked<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(_) => serializer.serialize_some("(masked)"),
+        None => serializer.serialize_none(),
     }
 }
 

@@ -21,12 +21,13 @@
 mod environment;
 mod panics;
 mod signals;
+mod spans;
 
 use std::io;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry::{Key, global};
+use opentelemetry::{Key, KeyValue, global};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Registry, TextEncoder};
@@ -101,7 +102,8 @@ pub fn init(
     let resource = signals::resource(service, version);
     let filter = log_filter(log)?;
     let text = MetricsText::default();
-    let traces = signals::traces(&environment, &resource, telemetry)?;
+    let tally = spans::Tally::new();
+    let traces = signals::traces(&environment, &resource, telemetry, &tally)?;
     let metrics = signals::metrics(&environment, &resource, telemetry, &text)?;
 
     let (writer, guard) =
@@ -114,7 +116,10 @@ pub fn init(
 
     crate::trace::set_enabled(environment.trace_context);
     global::set_meter_provider(metrics.clone());
+    global::set_tracer_provider(traces.clone());
     count_dropped_lines(&writer);
+    tally.observe();
+    show_build(version);
     panics::log_panics();
     environment.warn();
     Ok(Telemetry { traces, metrics, text, log: guard })
@@ -181,6 +186,16 @@ fn count_dropped_lines(writer: &NonBlocking) {
         .u64_observable_counter("sandi.log.lines_dropped")
         .with_description("Log lines dropped because nobody read the log fast enough")
         .with_callback(move |observer| observer.observe(dropped.dropped_lines() as u64, &[]))
+        .build();
+}
+
+/// A metric that is always 1: its labels say which build runs.
+fn show_build(version: &'static str) {
+    let labels = [KeyValue::new("version", version), KeyValue::new("revision", crate::REVISION)];
+    global::meter("sandi")
+        .u64_observable_gauge("sandi.build.info")
+        .with_description("1; the labels say which build runs.")
+        .with_callback(move |observer| observer.observe(1, &labels))
         .build();
 }
 

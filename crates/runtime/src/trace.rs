@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
-use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::trace::{Span as _, SpanContext, SpanKind, TraceContextExt, Tracer as _};
+use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use time::OffsetDateTime;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -78,6 +80,20 @@ impl TraceContext {
         if let Some(cause) = self.span_context() {
             span.add_link(cause);
         }
+    }
+
+    /// Adds a span of a consumer below this context that lies in the past: for time that passed elsewhere.
+    pub fn record_past(&self, name: String, time: (OffsetDateTime, OffsetDateTime), attributes: Vec<KeyValue>) {
+        let Some(parent) = self.span_context() else { return };
+        let tracer = global::tracer("sandi");
+        let (start, end): (SystemTime, SystemTime) = (time.0.into(), time.1.max(time.0).into());
+        tracer
+            .span_builder(name)
+            .with_kind(SpanKind::Consumer)
+            .with_start_time(start)
+            .with_attributes(attributes)
+            .start_with_context(&tracer, &Context::new().with_remote_span_context(parent))
+            .end_with_timestamp(end);
     }
 
     /// The trace's id, 32 hex digits.

@@ -5,6 +5,7 @@ mod broker;
 mod database;
 mod identity;
 mod mailer;
+mod rolling;
 mod rotation;
 mod shutdown;
 

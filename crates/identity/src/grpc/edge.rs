@@ -147,6 +147,7 @@ impl Edge {
             rpc.method = method,
             rpc.response.status_code = tracing::field::Empty,
             error.type = tracing::field::Empty,
+            reset.id = tracing::field::Empty,
             caller = tracing::field::Empty,
         );
         trace_of(request.headers()).set_as_parent_of(&span);

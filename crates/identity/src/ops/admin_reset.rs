@@ -123,6 +123,7 @@ pub async fn send_link(
             requested_by,
             reason: reason.as_str().into(),
             support_code: None,
+            traceparent: call.trace.traceparent.clone(),
         };
         let reset_id = reset.reset_id;
         resets::insert(transaction, &[reset]).await?;

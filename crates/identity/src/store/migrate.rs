@@ -7,6 +7,9 @@ use sqlx::postgres::PgConnection;
 
 use super::connect_options;
 
+/// A migration rather fails than lets the calls of the running release queue up behind its lock; run it again.
+const LOCK_TIMEOUT: &str = "5s";
+
 /// The migrations of `migrations/`, compiled in.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
@@ -20,7 +23,7 @@ pub(super) fn newest() -> Option<i64> {
 /// # Errors
 /// Says what stopped it; a migration that failed left nothing behind.
 pub async fn run(owner: &SecretString, service: &SecretString) -> anyhow::Result<usize> {
-    let owner = connect_options(owner).context("database.migrate_url")?;
+    let owner = connect_options(owner).context("database.migrate_url")?.options([("lock_timeout", LOCK_TIMEOUT)]);
     let service = connect_options(service).context("database.url")?;
     let mut connection = PgConnection::connect_with(&owner).await.context("cannot connect to the database")?;
     MIGRATIONS.run(&mut connection).await.context("the migrations stopped")?;

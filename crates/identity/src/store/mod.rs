@@ -1,19 +1,22 @@
 //! All SQL. Functions take a connection, so that the caller decides what is one transaction.
 
 pub mod audit;
+pub mod canary;
 pub mod error;
 pub mod idempotency;
 pub mod maintenance;
 pub mod migrate;
 pub mod organizations;
 pub mod outbox;
+mod pool;
 pub mod requests;
 pub mod resets;
 pub mod users;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use opentelemetry::metrics::Histogram;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -46,6 +49,7 @@ pub type Transaction = sqlx::Transaction<'static, Postgres>;
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    wait: Histogram<f64>,
 }
 
 impl Store {
@@ -70,7 +74,8 @@ impl Store {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        pool::observe(&pool, max_connections);
+        Ok(Self { pool, wait: pool::wait() })
     }
 
     /// Begins a transaction. Call only from a task that runs to its end: a BEGIN that is dropped
@@ -79,7 +84,10 @@ impl Store {
     /// # Errors
     /// The database is away, or the pool is exhausted.
     pub async fn begin(&self) -> Result<Transaction> {
-        Ok(self.pool.begin().await?)
+        let begun = Instant::now();
+        let transaction = self.pool.begin().await;
+        self.wait.record(begun.elapsed().as_secs_f64(), &*pool::NAME);
+        Ok(transaction?)
     }
 
     /// A connection for single statements.
@@ -87,7 +95,10 @@ impl Store {
     /// # Errors
     /// As [`Store::begin`].
     pub async fn connection(&self) -> Result<PoolConnection<Postgres>> {
-        Ok(self.pool.acquire().await?)
+        let begun = Instant::now();
+        let connection = self.pool.acquire().await;
+        self.wait.record(begun.elapsed().as_secs_f64(), &*pool::NAME);
+        Ok(connection?)
     }
 
     /// Whether the database answers and has every migration this program needs; a newer one is as good.
@@ -104,6 +115,16 @@ impl Store {
             Err(StoreError::Unavailable(_)) => Err("the database is away".into()),
             _ => Err("the database is not at this version; run `identity migrate`".into()),
         }
+    }
+}
+
+impl Store {
+    /// The database's clock.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    pub async fn time(&self) -> Result<OffsetDateTime> {
+        Ok(sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await?)
     }
 }
 

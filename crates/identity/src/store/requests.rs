@@ -236,3 +236,25 @@ pub async fn put_off(
     .fetch_optional(connection)
     .await?)
 }
+
+/// How many requests wait for the issuer, for the metrics.
+#[derive(FromRow)]
+pub struct Backlog {
+    /// Requests that are not issued yet.
+    pub waiting: i64,
+    /// Age of the oldest of them in seconds.
+    pub oldest_seconds: f64,
+}
+
+/// Measures what waits for the issuer. The count ends at 10,000, so that looking costs the same however long it is.
+///
+/// # Errors
+/// The database's.
+pub async fn backlog(connection: &mut PgConnection) -> Result<Backlog> {
+    Ok(sqlx::query_as(
+        "SELECT count(*) AS waiting, COALESCE(extract(epoch FROM now() - min(request_time)), 0)::float8 AS oldest_seconds
+         FROM (SELECT request_time FROM reset_requests WHERE due_time IS NOT NULL ORDER BY due_time LIMIT 10000) AS waiting",
+    )
+    .fetch_one(connection)
+    .await?)
+}

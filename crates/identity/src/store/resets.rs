@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use runtime::trace::TraceContext;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -40,6 +41,8 @@ pub struct NewReset {
     pub reason: String,
     /// The code in the mail's footer.
     pub support_code: Option<String>,
+    /// The trace it is issued in.
+    pub traceparent: Option<String>,
 }
 
 impl NewReset {
@@ -159,6 +162,8 @@ pub struct Link {
     pub state: LinkState,
     /// When it ends.
     pub expire_time: OffsetDateTime,
+    /// The trace it was issued in.
+    pub trace: TraceContext,
 }
 
 /// A mail the account got in the last day, for the silent limits.
@@ -258,7 +263,8 @@ pub async fn insert(connection: &mut PgConnection, resets: &[NewReset]) -> Resul
     let mut insert = sqlx::QueryBuilder::new(
         "INSERT INTO resets
              (reset_id, request_id, event_id, kind, user_id, organization_id, token_digest, delivery_state,
-              not_sent_reason, link_state, request_time, expire_time, cool_until, requested_by, reason, support_code) ",
+              not_sent_reason, link_state, request_time, expire_time, cool_until, requested_by, reason, support_code,
+              traceparent) ",
     );
     insert.push_values(resets, |mut row, reset| {
         row.push_bind(reset.reset_id)
@@ -276,7 +282,8 @@ pub async fn insert(connection: &mut PgConnection, resets: &[NewReset]) -> Resul
             .push_bind(reset.cool_until)
             .push_bind(reset.requested_by)
             .push_bind(&reset.reason)
-            .push_bind(&reset.support_code);
+            .push_bind(&reset.support_code)
+            .push_bind(&reset.traceparent);
     });
     insert.build().execute(connection).await?;
     Ok(())
@@ -287,19 +294,20 @@ pub async fn insert(connection: &mut PgConnection, resets: &[NewReset]) -> Resul
 /// # Errors
 /// The database's.
 pub async fn link(connection: &mut PgConnection, digest: &TokenDigest) -> Result<Option<Link>> {
-    let row: Option<(Uuid, Uuid, i16, OffsetDateTime, bool)> = sqlx::query_as(
-        "SELECT reset_id, user_id, link_state, expire_time, expire_time <= clock_timestamp()
+    let row: Option<(Uuid, Uuid, i16, OffsetDateTime, bool, Option<String>)> = sqlx::query_as(
+        "SELECT reset_id, user_id, link_state, expire_time, expire_time <= clock_timestamp(), traceparent
          FROM resets
          WHERE token_digest = $1",
     )
     .bind(digest.0.as_slice())
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|(reset_id, user_id, state, expire_time, over)| Link {
+    Ok(row.map(|(reset_id, user_id, state, expire_time, over, traceparent)| Link {
         reset_id,
         user_id,
         state: link_state(state, over),
         expire_time,
+        trace: TraceContext { traceparent, tracestate: None },
     }))
 }
 
@@ -609,4 +617,18 @@ async fn with_attempts(connection: &mut PgConnection, rows: Vec<ResetRow>) -> Re
         reset.attempts = attempts.iter().filter(|attempt| Some(attempt.event_id) == reset.event_id).cloned().collect();
     }
     Ok(resets)
+}
+
+/// How long ago the reset of a mail was asked for, in seconds, and of what kind it is; none for a notice.
+///
+/// # Errors
+/// The database's.
+pub async fn asked_ago(connection: &mut PgConnection, event_id: Uuid) -> Result<Option<(ResetKind, f64)>> {
+    let row: Option<(i16, f64)> = sqlx::query_as(
+        "SELECT kind, extract(epoch FROM clock_timestamp() - request_time)::float8 FROM resets WHERE event_id = $1 LIMIT 1",
+    )
+    .bind(event_id)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.and_then(|(kind, seconds)| Some((ResetKind::from_i16(kind)?, seconds))))
 }

@@ -12,6 +12,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use lapin::{
     BasicProperties, Channel, Confirmation, Event,
     options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::FieldTable,
 };
 use tokio::{
     sync::mpsc,
@@ -23,6 +24,7 @@ use super::{Message, PublishError, Reply, Request, State, answer};
 use crate::{
     broker::{self, Broker, BrokerError, Link, reason},
     confirms::{Confirmed, Fate, Ledger},
+    headers::{PUBLISHED, put_time},
     topology,
 };
 
@@ -257,6 +259,12 @@ fn returned_id(confirmation: Confirmation) -> Option<String> {
     Some(message.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default())
 }
 
+fn headers(message: &Message) -> FieldTable {
+    let mut table = message.trace.to_table();
+    put_time(&mut table, PUBLISHED, message.published);
+    table
+}
+
 fn properties(message: &Message, app_id: &str) -> BasicProperties {
     const PERSISTENT: u8 = 2;
     let timestamp = u64::try_from(message.timestamp.unix_timestamp()).unwrap_or_default();
@@ -267,7 +275,7 @@ fn properties(message: &Message, app_id: &str) -> BasicProperties {
         .with_delivery_mode(PERSISTENT)
         .with_timestamp(timestamp)
         .with_app_id(app_id.into())
-        .with_headers(message.trace.to_table())
+        .with_headers(headers(message))
 }
 
 #[cfg(test)]

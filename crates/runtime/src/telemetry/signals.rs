@@ -1,12 +1,15 @@
 //! What is measured and where it goes.
 
+use std::sync::Arc;
+
 use opentelemetry::KeyValue;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream};
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, Sampler, SdkTracerProvider};
 
 use super::environment::{self, Environment, Export};
+use super::spans::{Bounded, Counted, Tally};
 use super::{MetricsText, TelemetryError};
 use crate::clock::SystemClock;
 use crate::config::ConfigError;
@@ -31,6 +34,7 @@ pub(super) fn traces(
     environment: &Environment,
     resource: &Resource,
     settings: &TelemetrySettings,
+    tally: &Arc<Tally>,
 ) -> Result<SdkTracerProvider, TelemetryError> {
     if !(0.0..=1.0).contains(&settings.sample_ratio) {
         let reason = "must be between 0.0 and 1.0";
@@ -47,8 +51,9 @@ pub(super) fn traces(
         Export::ToVariable => exporter,
         Export::To(endpoint) => exporter.with_endpoint(endpoint),
     };
-    let exporter = exporter.build().map_err(|_| no_endpoint())?;
-    Ok(builder.with_batch_exporter(exporter).build())
+    let exporter = Counted { inner: exporter.build().map_err(|_| no_endpoint())?, tally: Arc::clone(tally) };
+    let batches = BatchSpanProcessor::builder(exporter).build();
+    Ok(builder.with_span_processor(Bounded { inner: batches, tally: Arc::clone(tally) }).build())
 }
 
 /// The provider of metrics: what is scraped, with an exporter if there is a place to export to.

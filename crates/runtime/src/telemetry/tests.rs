@@ -81,7 +81,7 @@ fn a_wrong_level_or_ratio_is_a_wrong_setting() {
 
     let telemetry = TelemetrySettings { sample_ratio: 1.5, ..TelemetrySettings::default() };
     let resource = resource("identity", "1.2.3");
-    let error = traces(&environment(&[]), &resource, &telemetry).err().unwrap();
+    let error = traces(&environment(&[]), &resource, &telemetry, &spans::Tally::new()).err().unwrap();
     assert!(error.to_string().starts_with("telemetry.sample_ratio"), "{error}");
 }
 
@@ -91,7 +91,7 @@ fn an_endpoint_that_is_none_is_a_wrong_setting() {
     let _entered = runtime.enter();
     let settings = settings(Some("not a url, with a hush"));
     let resource = resource("identity", "1.2.3");
-    let error = traces(&environment(&[]), &resource, &settings).err().unwrap();
+    let error = traces(&environment(&[]), &resource, &settings, &spans::Tally::new()).err().unwrap();
     assert!(error.to_string().starts_with("telemetry.otlp_endpoint"), "{error}");
     assert!(!error.to_string().contains("hush"), "{error}");
 }
@@ -102,7 +102,7 @@ fn a_quiet_log_does_not_end_the_traces() {
     let buffer = written.clone();
     let lines = LogLayer::new(LogFormat::Json, "identity", move || buffer.clone());
     let resource = resource("identity", "1.2.3");
-    let traces = traces(&environment(&[]), &resource, &settings(None)).unwrap();
+    let traces = traces(&environment(&[]), &resource, &settings(None), &spans::Tally::new()).unwrap();
     let filter = filter_of("log.level", "warn").unwrap();
     let mut trace_id = None;
     tracing::subscriber::with_default(subscriber(lines, filter, &traces), || {

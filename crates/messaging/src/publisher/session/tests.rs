@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::*;
-use crate::TraceHeaders;
+use crate::{TraceHeaders, headers::time};
 
 /// What the barrier rests on, whatever else is in flight.
 #[tokio::test]
@@ -41,6 +41,7 @@ fn a_message_says_what_it_is() {
         message_id: Uuid::from_u128(5),
         body: Vec::new(),
         timestamp: OffsetDateTime::UNIX_EPOCH + Duration::from_millis(2_900),
+        published: OffsetDateTime::UNIX_EPOCH + Duration::from_millis(3_141),
         trace: TraceHeaders::default(),
     };
     let properties = properties(&message, "sandi-identity");
@@ -49,5 +50,7 @@ fn a_message_says_what_it_is() {
     assert_eq!(text(properties.kind()), Some("identity.reset.requested.v1".to_owned()));
     assert_eq!(text(properties.content_type()), Some("application/protobuf".to_owned()));
     assert_eq!(text(properties.app_id()), Some("sandi-identity".to_owned()));
+    let headers = properties.headers().as_ref().expect("there are some");
+    assert_eq!(time(headers, PUBLISHED), Some(message.published));
     assert_eq!((*properties.delivery_mode(), *properties.timestamp()), (Some(2), Some(2)));
 }

@@ -1,0 +1,90 @@
+//! The canary: a reset of nobody's, asked for every few minutes and taken through the very same path to a mailbox that
+//! nobody reads, so that somebody is told when mails stop, also in a night without any.
+//!
+//! Its user is made like any other (`identity user create`). Replicas share the work: who finds that it is time, asks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use opentelemetry::global;
+use opentelemetry::metrics::Gauge;
+use runtime::trace::TraceContext;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::domain::identifier::Identifier;
+use crate::hasher::Patience;
+use crate::ops::call::{Caller, Requester, Scope};
+use crate::ops::request_reset::{RequestReset, request_reset};
+use crate::ops::{Call, Error};
+use crate::service::Service;
+use crate::store::canary::{self, Flight};
+use crate::store::requests::IdentifierKind;
+
+/// Who asks. No caller can have this name, so that nobody else is outside the silent limits.
+pub const CALLER: &str = "(canary)";
+/// Longest time between two looks.
+const LOOK: Duration = Duration::from_secs(15);
+/// How long asking may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Canary {
+    service: Arc<Service>,
+    identifier: Identifier,
+    every: Duration,
+    started: Instant,
+    age: Gauge<f64>,
+}
+
+/// Runs until stopped; not at all when no user is set.
+pub async fn run(service: Arc<Service>, stop: CancellationToken) {
+    let settings = &service.settings.canary;
+    let Ok(identifier) = Identifier::parse(&settings.username) else { return };
+    let seconds =
+        |name, description| global::meter("sandi").f64_gauge(name).with_unit("s").with_description(description).build();
+    seconds("sandi.canary.interval", "How often the canary is asked for.").record(settings.every.as_secs_f64(), &[]);
+    let age = seconds("sandi.canary.age", "Time since the last canary was asked for that the mail server accepted.");
+    let (every, started) = (settings.every, Instant::now());
+    let canary = Canary { service: Arc::clone(&service), identifier, every, started, age };
+    while !stop.is_cancelled() {
+        canary.look().await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(LOOK.min(every / 4)) => {}
+        }
+    }
+}
+
+impl Canary {
+    /// Measures, and asks when it is time. While the database is away the age grows by our own clock.
+    async fn look(&self) {
+        let flight = match self.flight().await {
+            Ok(flight) => flight,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the canary cannot be followed");
+                return self.age.record(self.started.elapsed().as_secs_f64(), &[]);
+            }
+        };
+        self.age.record(flight.arrived_ago.unwrap_or_else(|| self.started.elapsed().as_secs_f64()), &[]);
+        if flight.asked_ago.is_none_or(|ago| ago >= self.every.as_secs_f64()) {
+            let span = tracing::info_span!("canary", otel.kind = "internal");
+            if let Err(error) = self.ask().instrument(span).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the canary cannot be asked for");
+            }
+        }
+    }
+
+    async fn flight(&self) -> Result<Flight, Error> {
+        let mut connection = self.service.store.connection().await?;
+        Ok(canary::flight(&mut connection, CALLER, self.identifier.as_str()).await?)
+    }
+
+    async fn ask(&self) -> Result<(), Error> {
+        let caller = Caller { name: CALLER.into(), scopes: [Scope::PasswordReset].into_iter().collect() };
+        let patience = Patience { deadline: Instant::now() + PATIENCE, gone: CancellationToken::new() };
+        let call = Call::new("RequestReset", caller, Requester::default(), patience, TraceContext::current());
+        let command =
+            RequestReset { kind: IdentifierKind::Username, identifier: self.identifier.clone(), idempotency_key: None };
+        request_reset(&self.service, &call, command).await.map(drop)
+    }
+}

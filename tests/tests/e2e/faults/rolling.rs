@@ -1,0 +1,87 @@
+//! A roll-out: one of two identity processes is restarted again and again while callers call.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use e2e::{Person, World, client::Client, people::requester, world::Program};
+use futures::future::join_all;
+use proto::identity::v1::{RequestResetRequest, request_reset_request::Identifier};
+use tokio::time::sleep;
+use tonic::Code;
+
+use crate::waiting::number;
+
+/// How often, in a usual run; `SANDI_RESTARTS=100` for a long one.
+const RESTARTS: usize = 3;
+const CALLERS: usize = 4;
+/// How long an orderly end may take.
+const END: Duration = Duration::from_secs(10);
+
+/// The two processes, as a client knows them that keeps to `deploy/grpc/service-config.json`.
+#[derive(Clone)]
+struct Pair([Client; 2]);
+
+impl Pair {
+    /// One call; on UNAVAILABLE it is made again at the other process, with the same key, 4 times in all.
+    async fn request(&self, first: usize, key: &str) -> Result<(), tonic::Status> {
+        let mut wait = Duration::from_millis(100);
+        for attempt in 0.. {
+            let request = RequestResetRequest {
+                identifier: Some(Identifier::Username("budi".to_owned())),
+                requester: requester("203.0.113.7", "id"),
+                idempotency_key: key.to_owned(),
+            };
+            match self.0[(first + attempt) % 2].identity.clone().request_reset(request).await {
+                Ok(_) => return Ok(()),
+                Err(status) if status.code() == Code::Unavailable && attempt < 3 => sleep(wait).await,
+                Err(status) => return Err(status),
+            }
+            wait *= 2;
+        }
+        unreachable!("it returns")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_roll_out_costs_no_call() {
+    let restarts = std::env::var("SANDI_RESTARTS").ok().and_then(|text| text.parse().ok()).unwrap_or(RESTARTS);
+    let mut world = World::build().identities(2).mailers(0).wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+    let pair = Pair([world.client("gateway", 0), world.client("gateway", 1)]);
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let caller = |caller: usize| {
+        let (pair, stop, done) = (pair.clone(), Arc::clone(&stop), Arc::clone(&done));
+        tokio::spawn(async move {
+            for call in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                pair.request(call % 2, &format!("call-{caller}-{call}")).await?;
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        })
+    };
+    let callers: Vec<_> = (0..CALLERS).map(caller).collect();
+    for round in 0..restarts {
+        let before = done.load(Ordering::Relaxed);
+        let begun = Instant::now();
+        let status = tokio::task::block_in_place(|| world.terminate(Program::Identity, round % 2));
+        assert!(status.success() && begun.elapsed() < END, "it ends in order: {status}, {:?}", begun.elapsed());
+        tokio::task::block_in_place(|| world.start_again(Program::Identity, round % 2));
+        assert!(done.load(Ordering::Relaxed) > before, "calls went on meanwhile");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for ended in join_all(callers).await {
+        let outcome: Result<(), tonic::Status> = ended.expect("it runs to its end");
+        outcome.unwrap_or_else(|status| panic!("a call failed: {status:?}"));
+    }
+    let (requests, calls) = (number(&world, "SELECT count(*) FROM reset_requests").await, done.load(Ordering::Relaxed));
+    assert_eq!(requests, i64::try_from(calls).expect("a few"), "each call was accepted once");
+}
