@@ -1,7 +1,8 @@
-//! The commands that a person types, through `cargo xtask`: `up`, `down`, `demo`, `test`, `screenshots`.
+//! The commands that a person types, through `cargo xtask`: `up`, `down`, `demo`, `test`, `screenshots`, `generate`.
 
 mod demo;
 mod down;
+mod generate;
 mod install;
 mod language;
 mod mailbox;
@@ -39,6 +40,8 @@ enum Command {
     Test(test::Options),
     /// Takes pictures of every mail, and renews those in the documents.
     Screenshots,
+    /// Makes anew the files that are made from others.
+    Generate(generate::Options),
     /// The mail catcher: an SMTP server and a page.
     #[command(hide = true)]
     Mailbox(mailbox::Options),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::demo(directory, &arguments),
         Command::Test(options) => test::test(&options),
         Command::Screenshots => screenshots::screenshots(),
+        Command::Generate(options) => generate::generate(&options),
         Command::Mailbox(options) => mailbox::serve(options),
     };
     match outcome {

@@ -1,5 +1,6 @@
 //! `test`: every check and test there is, or a quick look at some of the end-to-end tests.
 
+mod deploy;
 mod examples;
 pub mod needs;
 mod servers;
@@ -69,6 +70,7 @@ fn everything(options: &Options) -> Result<ExitCode> {
         cargo_step(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
     });
     steps.run("buf lint", tools::buf_lint);
+    deploy::run(&mut steps);
     steps.run("build", || up::build().map(|()| Outcome::Passed));
     let tools = Tools::bring(&mut steps);
     let mut ready = None;

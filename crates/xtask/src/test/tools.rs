@@ -1,6 +1,6 @@
 //! Tools from package registries, installed under `target/tools` with their ordinary clients.
 
-use std::{path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Result, bail};
 
@@ -13,6 +13,8 @@ const AXE: &str = "axe-core@4.14.1";
 const DOIUSE: &str = "@jsx-email/doiuse-email@1.0.4";
 /// What the Python example needs.
 const REQUIREMENTS: &str = "examples/python/requirements.txt";
+/// What the files of `deploy/` are checked with.
+const LINTERS: &str = "crates/xtask/lint/requirements.txt";
 
 /// Runs `buf lint`, where npm can bring it.
 pub fn buf_lint() -> Result<Outcome> {
@@ -54,25 +56,47 @@ pub fn doiuse() -> Result<PathBuf> {
     npm("doiuse", DOIUSE, "node_modules/@jsx-email/doiuse-email/dist/index.mjs")
 }
 
-/// A Python that has what the example needs, in an environment of its own.
+/// A Python that has what the example needs.
+///
+/// # Errors
+/// Says what is missing.
 pub fn python() -> Result<PathBuf> {
-    let folder = place::tools().join("python");
-    let program = folder.join("bin/python");
-    if works(&program) {
-        return Ok(program);
+    let python = environment("python", REQUIREMENTS)?.join("python");
+    if !install::has(&python.display().to_string(), &["-c", "import grpc_tools, grpc_status"]) {
+        bail!("pip could not install {REQUIREMENTS}");
+    }
+    Ok(python)
+}
+
+/// A program that checks files, from Python's registry.
+///
+/// # Errors
+/// Says what is missing.
+pub fn linter(program: &str) -> Result<PathBuf> {
+    let path = environment("lint", LINTERS)?.join(program);
+    if !path.exists() {
+        bail!("pip could not install {LINTERS}");
+    }
+    Ok(path)
+}
+
+/// The programs of an environment of Python's own with these packages, installed once for each list of them.
+fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
+    let folder = place::tools().join(name);
+    let list = place::top().join(requirements);
+    let wanted = fs::read_to_string(&list)?;
+    let installed = folder.join("installed.txt");
+    let programs = folder.join("bin");
+    if fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
+        return Ok(programs);
     }
     if !install::has("python3", &["-m", "venv", &folder.display().to_string()]) {
         bail!("no python3 with venv");
     }
-    let requirements = place::top().join(REQUIREMENTS).display().to_string();
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", &requirements];
-    install::has(&program.display().to_string(), &pip);
-    if !works(&program) {
-        bail!("pip could not install {REQUIREMENTS}");
+    let python = programs.join("python").display().to_string();
+    let list = list.display().to_string();
+    if install::has(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", &list]) {
+        fs::write(installed, wanted)?;
     }
-    Ok(program)
-}
-
-fn works(program: &std::path::Path) -> bool {
-    install::has(&program.display().to_string(), &["-c", "import grpc_tools, grpc_status"])
+    Ok(programs)
 }

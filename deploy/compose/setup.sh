@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Makes what an installation must have before it starts: keys of the seal, certificates, passwords,
+# tokens. Everything stays within the folder of its program, readable by its user alone.
+#
+#   setup.sh FOLDER        a second run changes nothing
+#
+# Needs bash, coreutils and openssl.
+set -euo pipefail
+umask 077
+folder=$1
+cd "$folder"
+mkdir -p identity/keys identity/tls owner mailer/keys servers/tls clients gateway/tls
+
+if [ -e servers/done ]; then
+    echo "setup: everything is there already"
+    exit 0
+fi
+
+secret() { openssl rand -hex 24; }
+
+# Seal: X25519 (RFC 7748). A key's name is the start of the SHA-256 of its public half.
+seal_pair() { # ROLE OWN_FOLDER OTHER_FOLDER
+    local role=$1 own=$2 other=$3 pair id
+    pair=$(mktemp)
+    openssl genpkey -algorithm X25519 -outform DER -out "$pair"
+    id=$(openssl pkey -inform DER -in "$pair" -pubout -outform DER | tail -c 32 | sha256sum | cut -c 1-16)
+    tail -c 32 "$pair" | base64 > "$own/$role-$id.key"
+    openssl pkey -inform DER -in "$pair" -pubout -outform DER | tail -c 32 | base64 \
+        | tee "$own/$role-$id.pub" > "$other/$role-$id.pub"
+    rm "$pair"
+}
+seal_pair identity identity/keys mailer/keys
+seal_pair mailer mailer/keys identity/keys
+openssl rand -base64 32 > identity/keys/digest.key
+
+# Certificates, all of one authority whose key is thrown away: later ones come from your own.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 \
+    -subj "/CN=Sandi compose" -keyout ca.key -out ca.crt 2> /dev/null
+certificate() { # FOLDER NAME...
+    local at=$1 names
+    shift
+    names=$(printf 'DNS:%s,' "$@")
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" \
+        -keyout "$at/tls.key" -out "$at/request" 2> /dev/null
+    openssl x509 -req -in "$at/request" -CA ca.crt -CAkey ca.key -CAcreateserial -days 398 -out "$at/tls.crt" \
+        -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "${names%,}") 2> /dev/null
+    rm "$at/request"
+}
+certificate identity/tls identity localhost
+certificate servers/tls mailpit
+certificate gateway/tls gateway localhost
+rm -f ca.key ca.srl
+for reader in mailer gateway clients; do cp ca.crt "$reader/ca.crt"; done
+
+# Passwords, each with its two sides: the server's and the program's.
+owner=$(secret) service=$(secret) broker_identity=$(secret) broker_mailer=$(secret) smtp=$(secret)
+secret > servers/postgres-password
+secret > servers/grafana-password
+operator=$(secret)
+echo "$operator" > servers/rabbitmq-password
+printf "SANDI_OWNER_PASSWORD=%s\nSANDI_SERVICE_PASSWORD=%s\n" "$owner" "$service" > servers/roles.env
+echo "postgres://sandi_owner:$owner@postgres/sandi" > owner/database-owner-url
+echo "postgres://sandi_identity:$service@postgres/sandi" | tee identity/database-url > owner/database-url
+echo "amqp://sandi_identity:$broker_identity@rabbitmq/sandi" > identity/amqp-url
+echo "amqp://sandi_mailer:$broker_mailer@rabbitmq/sandi" > mailer/amqp-url
+echo "$smtp" > mailer/smtp-password
+echo "sandi:$smtp" > servers/smtp-login
+
+# RabbitMQ reads its users once more at each start. The rights are those of `topology::permissions`.
+user() { printf '{"name":"%s","password":"%s","tags":"%s"}' "$1" "$2" "$3"; }
+rights() { printf '{"user":"%s","vhost":"sandi","configure":"%s","write":"%s","read":"%s"}' "$@"; }
+cat > servers/users.json <<END
+{
+  "users": [
+    $(user operator "$operator" administrator),
+    $(user sandi_identity "$broker_identity" ""),
+    $(user sandi_mailer "$broker_mailer" "")
+  ],
+  "vhosts": [{"name": "sandi"}],
+  "permissions": [
+    $(rights operator '.*' '.*' '.*'),
+    $(rights sandi_identity \
+        '^identity\\.(events|mail-status|parked)$' \
+        '^identity\\.(events|mail-status|parked)$' \
+        '^(identity\\.(mail-status|parked)|mailer\\.events)$'),
+    $(rights sandi_mailer \
+        '^mailer\\.(events|requests|parked)$' \
+        '^mailer\\.(events|requests|parked)$' \
+        '^(mailer\\.(requests|parked)|identity\\.events)$')
+  ]
+}
+END
+
+# Callers: each has a token, the service its digest alone.
+caller() { # NAME SCOPES
+    local token
+    token=$(openssl rand -base64 32 | tr -d '\n')
+    printf '%s' "$token" > "clients/$1.token"
+    printf '[[callers]]\nname = "%s"\ntoken_sha256 = ["%s"]\nscopes = [%s]\n\n' \
+        "$1" "$(printf '%s' "$token" | sha256sum | cut -c 1-64)" "$2"
+}
+{
+    caller gateway '"password.reset", "password.change", "password.verify", "password.admin", "directory.read", "forward-requester", "assert-actor"'
+    caller crm '"password.verify", "password.change", "password.admin", "directory.read", "directory.write", "directory.admin", "forward-requester", "assert-actor"'
+    caller support '"support.read", "support.act", "audit.read"'
+} > identity/callers.toml
+cp clients/gateway.token gateway/identity-token
+openssl rand -base64 64 | tr -d '\n' > gateway/cookie-key
+
+# The programs run as 65532 (distroless). The servers' folder is a volume that they alone see, each as a user of its own.
+if [ "$(id -u)" = 0 ]; then chown -R 65532:65532 identity owner mailer gateway; fi
+chmod -R a+rX servers
+touch servers/done
+echo "setup: keys, certificates, passwords and tokens are made"
