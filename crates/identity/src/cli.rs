@@ -163,7 +163,7 @@ fn check(settings: &Settings) -> Result<(), Failure> {
 /// What names a setting is a matter of the configuration.
 fn configuration(error: anyhow::Error) -> Failure {
     let text = format!("{error:#}");
-    let sections = ["database", "amqp", "keys", "callers", "grpc", "admin", "passwords", "telemetry", "log"];
+    let sections = ["database", "amqp", "keys", "callers", "actors", "grpc", "admin", "passwords", "telemetry", "log"];
     let names_setting = sections.iter().any(|section| text.starts_with(&format!("{section}.")));
     if names_setting && !text.contains("cannot listen") { Failure::Config(text) } else { Failure::Failed(error) }
 }

@@ -18,6 +18,10 @@ pub const FILE: &str = "digest.key";
 pub const KEY_BYTES: usize = 32;
 /// Bytes of the shortened digest in a page token (128 bits).
 const PAGE_MAC_BYTES: usize = 16;
+/// Bytes of a cursor: an id.
+const CURSOR_BYTES: usize = 16;
+/// Bytes of a cursor of a list by time: a time and an id.
+const TIMED_CURSOR_BYTES: usize = 24;
 
 /// What a digest is for, so that one kind never passes for another.
 #[derive(Clone, Copy)]
@@ -25,6 +29,8 @@ enum Purpose {
     Fingerprint,
     Subject,
     Page,
+    GuessedName,
+    GuessSource,
 }
 
 /// The key, shared by all replicas.
@@ -91,26 +97,35 @@ impl DigestKey {
         self.digest(Purpose::Subject, &[text.as_bytes()])
     }
 
+    /// What attempts at the password of a name that nobody has are counted by.
+    pub fn guessed_name(&self, name: &str) -> Uuid {
+        short(&self.digest(Purpose::GuessedName, &[name.as_bytes()]))
+    }
+
+    /// What attempts from a network at somebody's password are counted by.
+    pub fn guess_source(&self, subject: Uuid, network: &str) -> Uuid {
+        short(&self.digest(Purpose::GuessSource, &[subject.as_bytes(), network.as_bytes()]))
+    }
+
     /// A page token: where to go on, bound to the filters it was made for.
-    pub fn page_token(&self, filters: &[&[u8]], cursor: Uuid) -> String {
-        let mut token = cursor.as_bytes().to_vec();
+    pub fn page_token(&self, filters: &[&[u8]], cursor: &[u8]) -> String {
+        let mut token = cursor.to_vec();
         token.extend_from_slice(&self.page_mac(filters, cursor));
         URL_SAFE_NO_PAD.encode(token)
     }
 
     /// The cursor of a page token, if it was made here and for these filters.
-    pub fn page_cursor(&self, filters: &[&[u8]], token: &str) -> Option<Uuid> {
+    pub fn page_cursor(&self, filters: &[&[u8]], token: &str) -> Option<Vec<u8>> {
         use subtle::ConstantTimeEq as _;
 
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (cursor, mac) = bytes.split_at_checked(16)?;
-        let cursor = Uuid::from_slice(cursor).ok()?;
-        bool::from(mac.ct_eq(&self.page_mac(filters, cursor))).then_some(cursor)
+        let (cursor, mac) = bytes.split_last_chunk::<PAGE_MAC_BYTES>()?;
+        bool::from(mac[..].ct_eq(&self.page_mac(filters, cursor)[..])).then(|| cursor.to_vec())
     }
 
-    fn page_mac(&self, filters: &[&[u8]], cursor: Uuid) -> Vec<u8> {
+    fn page_mac(&self, filters: &[&[u8]], cursor: &[u8]) -> Vec<u8> {
         let mut fields = filters.to_vec();
-        fields.push(cursor.as_bytes());
+        fields.push(cursor);
         let mut mac = self.digest(Purpose::Page, &fields);
         mac.truncate(PAGE_MAC_BYTES);
         mac
@@ -128,9 +143,16 @@ impl DigestKey {
     }
 }
 
+/// The first 128 bits.
+fn short(digest: &[u8]) -> Uuid {
+    Uuid::from_slice(&digest[..16]).unwrap_or_default()
+}
+
 /// Whether a text has the form of a page token, whosever it is; empty: the first page's.
 pub fn is_page_token(text: &str) -> bool {
-    text.is_empty() || URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 16 + PAGE_MAC_BYTES)
+    let form =
+        |bytes: Vec<u8>| matches!(bytes.len().checked_sub(PAGE_MAC_BYTES), Some(CURSOR_BYTES | TIMED_CURSOR_BYTES));
+    text.is_empty() || URL_SAFE_NO_PAD.decode(text).is_ok_and(form)
 }
 
 #[cfg(test)]
@@ -140,9 +162,8 @@ mod tests {
     #[test]
     fn a_page_token_opens_only_with_its_key_and_filters() {
         let key = DigestKey::new([1; KEY_BYTES]);
-        let cursor = Uuid::from_u128(7);
-        let token = key.page_token(&[b"org", b"bu"], cursor);
-        assert_eq!(key.page_cursor(&[b"org", b"bu"], &token), Some(cursor));
+        let token = key.page_token(&[b"org", b"bu"], b"cursor");
+        assert_eq!(key.page_cursor(&[b"org", b"bu"], &token).as_deref(), Some(&b"cursor"[..]));
         assert_eq!(key.page_cursor(&[b"org", b"b"], &token), None, "other filter");
         assert_eq!(DigestKey::new([2; KEY_BYTES]).page_cursor(&[b"org", b"bu"], &token), None, "other key");
         assert_eq!(key.page_cursor(&[b"org", b"bu"], "not a token"), None);

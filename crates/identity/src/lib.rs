@@ -9,6 +9,7 @@ pub mod digest;
 pub mod domain;
 pub mod events;
 pub mod feedback;
+pub mod gates;
 pub mod grpc;
 pub mod hasher;
 pub mod issuer;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::ops::guesses::bounds;
 use crate::service::Service;
-use crate::store::{StoreError, maintenance};
+use crate::store::{StoreError, guesses, maintenance};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(60);
@@ -35,7 +36,8 @@ async fn tidy(service: &Service, stop: &CancellationToken) -> Result<(), StoreEr
     }
     loop {
         let gone = maintenance::prune_resets(&mut connection, retention.resets, BATCH).await?
-            + maintenance::prune_idempotency_keys(&mut connection, retention.idempotency, BATCH).await?;
+            + maintenance::prune_idempotency_keys(&mut connection, retention.idempotency, BATCH).await?
+            + guesses::forget(&mut connection, bounds(service), BATCH).await?;
         if gone == 0 || stop.is_cancelled() {
             return Ok(());
         }

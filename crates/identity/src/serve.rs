@@ -11,13 +11,17 @@ use runtime::admin::{Admin, Checks};
 use runtime::clock::SystemClock;
 use runtime::config::url_from;
 use runtime::random::SystemRandom;
+use runtime::reload::Reloaded;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::digest::DigestKey;
+use crate::gates::Gates;
+use crate::grpc::actors::Actors;
 use crate::grpc::callers::Callers;
 use crate::grpc::{server, tls};
 use crate::hasher::Hasher;
@@ -40,7 +44,11 @@ pub struct Parts {
     /// What the operations work with.
     pub service: Service,
     /// Who may call.
-    pub callers: Callers,
+    pub callers: Arc<Reloaded<Callers>>,
+    /// Who signs actor tokens.
+    pub actors: Arc<Actors>,
+    /// The certificates of the public port, if there are any.
+    pub tls: Option<Arc<Reloaded<TlsAcceptor>>>,
     /// The broker's URL.
     pub broker: Broker,
 }
@@ -51,15 +59,18 @@ impl Parts {
     /// # Errors
     /// Names the setting that is wrong.
     pub fn assemble(settings: Settings) -> anyhow::Result<Self> {
-        let callers = Callers::load(&settings.callers.file)?;
+        let file = settings.callers.file.clone();
+        let callers = Reloaded::load("callers.file", vec![file.clone()], move || Callers::load(&file))?;
+        let actors = Actors::load(&settings.actors, Arc::new(SystemClock))?;
+        let tls = tls::load(&settings.grpc.tls)?;
         let keys = KeyRing::load(&settings.keys.directory, Role::Identity).context("keys.directory")?;
         let amqp = url_from(settings.amqp.url_file.as_deref(), settings.amqp.url.as_ref(), "amqp.url")?;
         let broker = Broker::new(amqp, "sandi-identity").context("amqp.url")?;
         if !settings.development && broker.has_built_in_login() {
             anyhow::bail!("amqp.url: the broker's built-in login (guest) is for development mode only");
         }
-        tls::acceptor(&settings.grpc.tls)?;
-        Ok(Self { service: service(settings, Arc::new(keys))?, callers, broker })
+        let service = service(settings, Arc::new(keys))?;
+        Ok(Self { service, callers: Arc::new(callers), actors: Arc::new(actors), tls, broker })
     }
 }
 
@@ -73,6 +84,7 @@ pub fn service(settings: Settings, keys: Arc<KeyRing>) -> anyhow::Result<Service
     Ok(Service {
         store,
         hasher: Hasher::start(&settings.passwords)?,
+        gates: Gates::new(settings.limits.wrong_passwords),
         keys,
         digests: DigestKey::load(&settings.keys.directory)?,
         clock: Arc::new(SystemClock),
@@ -100,7 +112,7 @@ pub fn database_url(settings: &Settings) -> anyhow::Result<SecretString> {
 pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
     let telemetry = runtime::telemetry::init(SERVICE, VERSION, &settings.log, &settings.telemetry)?;
     let parts = Parts::assemble(settings)?;
-    let Parts { service, callers, broker } = parts;
+    let Parts { service, callers, actors, tls, broker } = parts;
     let service = Arc::new(service);
     let settings = &service.settings;
     let bind = async |name: &str, address| {
@@ -118,10 +130,6 @@ pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
         "identity starts"
     );
 
-    if !settings.actors.issuer.is_empty() {
-        tracing::warn!("actors.issuer is set, but this version believes no actor tokens: they answer ACTOR_INVALID");
-    }
-
     observe_ages(settings);
     let stop = runtime::shutdown::on_signal();
     // The workers go on while the last calls end: those may still write events.
@@ -132,7 +140,16 @@ pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
     let admin_port = tokio::spawn(runtime::admin::serve(admin, admin_page, admin_stop.clone()));
     let workers = work(&service, broker, &checks, &workers_stop);
 
-    let served = server::serve(Arc::clone(&service), callers, grpc, checks, stop).await;
+    workers.spawn(Arc::clone(&callers).watch(workers_stop.clone()));
+    if let Some(keys) = actors.keys() {
+        workers.spawn(keys.watch(workers_stop.clone()));
+    }
+    if let Some(tls) = &tls {
+        workers.spawn(Arc::clone(tls).watch(workers_stop.clone()));
+    }
+    workers.close();
+
+    let served = server::serve(Arc::clone(&service), callers, actors, tls, grpc, checks, stop).await;
 
     workers_stop.cancel();
     if tokio::time::timeout(WORKERS_END, workers.wait()).await.is_err() {
@@ -169,6 +186,5 @@ fn work(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &Cancella
     workers.spawn(watch::run(Arc::clone(service), broker.clone(), stop.clone()));
     workers.spawn(feedback::run(Arc::clone(service), broker, stop.clone(), state));
     workers.spawn(maintenance::run(Arc::clone(service), stop.clone()));
-    workers.close();
     workers
 }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::digest::DigestKey;
+use crate::gates::Gates;
 use crate::hasher::Hasher;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -21,6 +22,8 @@ pub struct Service {
     pub store: Store,
     /// The hashing threads.
     pub hasher: Hasher,
+    /// The gates before them.
+    pub gates: Gates,
     /// Keys of the seal, read again when their files change.
     pub keys: Arc<KeyRing>,
     /// Key of the digests.

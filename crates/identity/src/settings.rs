@@ -14,6 +14,8 @@ use crate::domain::username::canonical_for_lookup;
 pub const LINK_LIFE_MIN: Duration = Duration::from_secs(10 * 60);
 /// Shortest life of a link in development mode, so that expiry can be tried.
 pub const LINK_LIFE_MIN_DEVELOPMENT: Duration = Duration::from_secs(1);
+/// Most wrong passwords in a row, outside development mode (NIST SP 800-63B-4, 3.2.2).
+pub const WRONG_PASSWORDS_MAX: u32 = 100;
 /// Longest life of a link.
 pub const LINK_LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -116,6 +118,21 @@ pub struct TlsSettings {
     pub key: Option<PathBuf>,
     /// Authorities whose client certificates are accepted; unset: none is asked for.
     pub client_ca: Option<PathBuf>,
+    /// Whether every caller must have one.
+    pub client_certificates: ClientCertificates,
+    /// Lists of revoked client certificates.
+    pub client_crl: Option<PathBuf>,
+}
+
+/// Whether a client certificate must be there. One that is must be good in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// Without one there is no connection.
+    #[default]
+    Required,
+    /// Without one a caller is known by its token.
+    Optional,
 }
 
 /// PostgreSQL.
@@ -169,18 +186,63 @@ pub struct CallersSettings {
     pub file: PathBuf,
 }
 
-/// Who signs actor tokens.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Who signs actor tokens: JWTs with the claims `iss`, `aud`, `sub` (the user's id), `iat` and `exp`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ActorsSettings {
     /// Issuer of the tokens.
     pub issuer: String,
     /// Audience of the tokens.
     pub audience: String,
-    /// Algorithms accepted.
+    /// Algorithms accepted: `EdDSA`, `RS256`.
     pub algorithms: Vec<String>,
     /// The issuer's public keys.
     pub jwks_file: Option<PathBuf>,
+    /// Longest time from `iat` to `exp`; a token that may live longer is refused.
+    #[serde(with = "runtime::config::duration")]
+    pub max_life: Duration,
+}
+
+impl Default for ActorsSettings {
+    fn default() -> Self {
+        Self {
+            issuer: String::new(),
+            audience: String::new(),
+            algorithms: Vec::new(),
+            jwks_file: None,
+            max_life: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+impl ActorsSettings {
+    /// Longest that [`Self::max_life`] may be, and the same in development mode.
+    const LIFE_MAX: [Duration; 2] = [Duration::from_secs(60 * 60), Duration::from_secs(7 * 24 * 60 * 60)];
+
+    /// Every mistake, one line each, naming the setting.
+    fn mistakes(&self, development: bool) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let set = [
+            ("issuer", !self.issuer.is_empty()),
+            ("audience", !self.audience.is_empty()),
+            ("algorithms", !self.algorithms.is_empty()),
+            ("jwks_file", self.jwks_file.is_some()),
+        ];
+        if set.iter().any(|(_, set)| *set) {
+            let missing = set.iter().filter(|(_, set)| !set);
+            mistakes.extend(missing.map(|(name, _)| format!("actors.{name}: must be set where another of actors is")));
+        }
+        for name in &self.algorithms {
+            if !matches!(name.as_str(), "EdDSA" | "RS256") {
+                mistakes.push("actors.algorithms: must be of EdDSA and RS256".into());
+            }
+        }
+        let most = Self::LIFE_MAX[usize::from(development)];
+        if self.max_life.is_zero() || self.max_life > most {
+            mistakes.push(format!("actors.max_life: must be longer than 0 s and at most {} h", most.as_secs() / 3600));
+        }
+        mistakes
+    }
 }
 
 /// Hashing: Argon2id (RFC 9106).
@@ -249,11 +311,23 @@ pub struct LimitSettings {
     pub caller_per_second: u32,
     /// Calls a minute for one end-user address (IPv6 by /64), in each process.
     pub address_per_minute: u32,
+    /// Wrong passwords in a row for one name from one network, before waits begin; over all replicas.
+    pub wrong_passwords: u32,
+    /// Wrong passwords in a row for one name from all networks that the person has not logged in from.
+    pub wrong_passwords_of_strangers: u32,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { mails_per_minute: 1, live_links: 3, mails_per_day: 10, caller_per_second: 1000, address_per_minute: 120 }
+        Self {
+            mails_per_minute: 1,
+            live_links: 3,
+            mails_per_day: 10,
+            caller_per_second: 1000,
+            address_per_minute: 120,
+            wrong_passwords: 5,
+            wrong_passwords_of_strangers: 100,
+        }
     }
 }
 
@@ -362,17 +436,35 @@ impl Settings {
             ("mails_per_day", limits.mails_per_day),
             ("caller_per_second", limits.caller_per_second),
             ("address_per_minute", limits.address_per_minute),
+            ("wrong_passwords", limits.wrong_passwords),
+            ("wrong_passwords_of_strangers", limits.wrong_passwords_of_strangers),
         ] {
             check(value > 0, format!("limits.{name}: must be at least 1"));
+        }
+        for (name, value) in [
+            ("wrong_passwords", limits.wrong_passwords),
+            ("wrong_passwords_of_strangers", limits.wrong_passwords_of_strangers),
+        ] {
+            check(
+                value <= WRONG_PASSWORDS_MAX || self.development,
+                format!("limits.{name}: must be at most {WRONG_PASSWORDS_MAX} (NIST SP 800-63B-4, 3.2.2)"),
+            );
         }
         check(!self.keys.directory.as_os_str().is_empty(), "keys.directory: must be set".into());
         check(!self.callers.file.as_os_str().is_empty(), "callers.file: must be set".into());
         check(self.development || !self.grpc.reflection, "grpc.reflection: is for development mode only".into());
+        for mistake in self.actors.mistakes(self.development) {
+            check(false, mistake);
+        }
         let tls = &self.grpc.tls;
         check(tls.certificate.is_some() == tls.key.is_some(), "grpc.tls: certificate and key belong together".into());
         check(
             tls.certificate.is_some() || tls.client_ca.is_none(),
             "grpc.tls.client_ca: needs grpc.tls.certificate and grpc.tls.key".into(),
+        );
+        check(
+            tls.client_ca.is_some() || tls.client_crl.is_none(),
+            "grpc.tls.client_crl: needs grpc.tls.client_ca".into(),
         );
         check(
             tls.certificate.is_some() || (self.development && self.grpc.listen.ip().is_loopback()),
@@ -463,6 +555,13 @@ mod tests {
             ("[grpc]\nreflection = true", "grpc.reflection"),
             ("[grpc]\nmax_connections = 0", "grpc.max_connections:"),
             ("[grpc]\nmax_connections_per_address = 100001", "grpc.max_connections_per_address"),
+            ("[actors]\nissuer = \"i\"\naudience = \"a\"\njwks_file = \"f\"", "actors.algorithms"),
+            ("[actors]\nissuer = \"i\"\naudience = \"a\"\nalgorithms = [\"EdDSA\"]", "actors.jwks_file"),
+            (
+                "[actors]\nissuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\"]\njwks_file = \"f\"",
+                "actors.algorithms",
+            ),
+            ("[actors]\nmax_life = \"24h\"", "actors.max_life"),
         ] {
             let mistakes = parse(&format!("{good}{change}\n")).mistakes();
             assert!(mistakes.len() == 1 && mistakes[0].starts_with(names), "{mistakes:?}");

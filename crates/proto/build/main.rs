@@ -1,5 +1,6 @@
 //! Compiles `proto/` with protox, so that no protoc is needed.
 
+mod access;
 mod redact;
 
 use std::error::Error;
@@ -23,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
 
+    access::write(&out, &compiler.descriptor_pool())?;
     let redacted = redact::redacted_messages(&compiler.descriptor_pool());
     tonic_prost_build::configure()
         .codec_path("crate::codec::Codec")

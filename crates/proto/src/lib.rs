@@ -42,6 +42,20 @@ pub mod mailer {
     }
 }
 
+/// Who may make a call: the option `access` of its method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// `/package.Service/Method`.
+    pub path: &'static str,
+    /// Scopes of which any will do without an actor.
+    pub scopes: &'static [&'static str],
+    /// Scope for a call on an actor's behalf; empty: the call has no actor.
+    pub actor_scope: &'static str,
+}
+
+/// Who may make which call, of every call there is.
+pub const ACCESS: &[Access] = include!(concat!(env!("OUT_DIR"), "/access.rs"));
+
 /// The descriptors of every file, with imports and comments, for server reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

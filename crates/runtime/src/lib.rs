@@ -6,6 +6,7 @@
 //! - [`ages`]: certificates and keys that end one day
 //! - [`admin`]: the port for probes and scrapes
 //! - [`clock`], [`random`]: the two things that tests want to own
+//! - [`reload`]: files that are read again when they change
 //! - [`shutdown`], [`exit`]: how a program ends
 //! - [`manual`]: commands that every program has
 //! - [`crypto`]: the one TLS provider
@@ -22,6 +23,7 @@ pub mod log;
 pub mod manual;
 pub mod process;
 pub mod random;
+pub mod reload;
 pub mod secret;
 pub mod settings;
 pub mod shutdown;
@@ -41,6 +43,7 @@ pub use crypto::install_crypto;
 pub use duration::durations;
 pub use exit::Failure;
 pub use random::{Random, SeededRandom, SystemRandom, uuid_v7};
+pub use reload::Reloaded;
 pub use settings::{AdminSettings, LogFormat, LogSettings, TelemetrySettings};
 pub use telemetry::{MetricsText, Telemetry};
 pub use trace::{TraceContext, current_trace_id};

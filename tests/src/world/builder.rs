@@ -98,6 +98,8 @@ impl Builder {
             .set("identity.limits.mails_per_day=100000")
             .set("identity.limits.caller_per_second=100000")
             .set("identity.limits.address_per_minute=100000")
+            .set("identity.limits.wrong_passwords=100000")
+            .set("identity.limits.wrong_passwords_of_strangers=100000")
     }
 
     /// A caller beside the usual three.

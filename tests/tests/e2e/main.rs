@@ -1,6 +1,7 @@
 //! Everything seen from outside. One module for each subject.
 
 mod access;
+mod audit;
 mod bad_input;
 mod browser;
 mod calls;
@@ -11,6 +12,7 @@ mod errors;
 mod faults;
 mod forgery;
 mod gateway;
+mod guessing;
 mod hardening;
 mod journeys;
 mod leaks;

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use runtime::reload::Reloaded;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -18,6 +19,7 @@ use tonic::body::Body;
 use tower::{Service as TowerService, ServiceExt as _};
 
 use super::frames::Frames;
+use super::peer::Peer;
 use super::places::Place;
 
 /// Largest headers.
@@ -43,7 +45,7 @@ const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
 
 /// What all connections share.
 pub struct Door<S> {
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Reloaded<TlsAcceptor>>>,
     http: http2::Builder<TokioExecutor>,
     service: S,
 }
@@ -54,7 +56,7 @@ where
     S::Future: Send + 'static,
 {
     /// A door to that service; without certificates it speaks plain text.
-    pub fn new(tls: Option<TlsAcceptor>, service: S) -> Self {
+    pub fn new(tls: Option<Arc<Reloaded<TlsAcceptor>>>, service: S) -> Self {
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new())
             .max_header_list_size(HEADERS_MAX)
@@ -70,9 +72,15 @@ where
     pub async fn serve(self: Arc<Self>, stream: TcpStream, place: Place, stop: CancellationToken) {
         let begun = Instant::now();
         let served = async {
-            let Some(tls) = &self.tls else { return self.speak(stream, &place, begun, &stop).await };
-            match timeout(HANDSHAKE, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.speak(stream, &place, begun, &stop).await,
+            let Some(tls) = &self.tls else {
+                return self.speak(stream, Peer::default(), &place, begun, &stop).await;
+            };
+            match timeout(HANDSHAKE, tls.current().accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                    let peer = certificate.map(|certificate| Peer::of(certificate)).unwrap_or_default();
+                    self.speak(stream, peer, &place, begun, &stop).await;
+                }
                 Ok(Err(error)) => tracing::debug!(error = &error as &dyn std::error::Error, "no TLS"),
                 Err(_) => tracing::debug!("no TLS in time"),
             }
@@ -83,7 +91,7 @@ where
         }
     }
 
-    async fn speak<T>(&self, stream: T, place: &Place, begun: Instant, stop: &CancellationToken)
+    async fn speak<T>(&self, stream: T, peer: Peer, place: &Place, begun: Instant, stop: &CancellationToken)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -91,6 +99,7 @@ where
             let mut request = request.map(Body::new);
             place.standing.called();
             request.extensions_mut().insert(place.standing.clone());
+            request.extensions_mut().insert(peer.clone());
             self.service.clone().oneshot(request)
         });
         let connection = self.http.serve_connection(TokioIo::new(Frames::new(stream)), answer);

@@ -20,7 +20,6 @@ use crate::domain::states::{Role, UserState};
 use crate::domain::time_zone::TimeZone;
 use crate::domain::username::Username;
 use crate::domain::violation::Problem;
-use crate::ops::access::{CREATE_USER, READ};
 use crate::ops::call::{Requester, Scope};
 use crate::ops::create_organization::{CreateOrganization, create_organization};
 use crate::ops::create_user::{CreateUser, create_user, own_address};
@@ -128,7 +127,7 @@ impl DirectoryService for Runner {
         let locale = fields.optional_locale("user.locale", &user.locale);
         let role = numbered(&mut fields, "user.role", user.role, Role::Member, Role::from_i32);
         let state = numbered(&mut fields, "user.state", user.state, UserState::Active, UserState::from_i32);
-        let actor = fields.actor(message.actor.as_ref(), &CREATE_USER, &incoming.admitted.caller);
+        let actor = fields.actor(&self.actors, message.actor.as_ref(), &incoming.admitted);
         let idempotency_key = fields.idempotency_key(&message.idempotency_key);
         let password = (!message.password.is_empty()).then(|| fields.new_password("password", &message.password, None));
         let send_invitation = message.send_invitation;
@@ -189,7 +188,7 @@ impl DirectoryService for Runner {
         let filters = [organization_id.as_bytes().as_slice(), prefix.as_bytes()];
         let list = List::new("users", &incoming.admitted.caller.name, &filters);
         let page = fields.page(&self.service.digests, list, message.page_size, &message.page_token);
-        let actor = fields.actor(message.actor.as_ref(), &READ, &incoming.admitted.caller);
+        let actor = fields.actor(&self.actors, message.actor.as_ref(), &incoming.admitted);
         let (people, next_page_token) = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Nothing, |service, call| async move {
                 let page = page.ok_or_else(missing)?;
@@ -210,9 +209,8 @@ impl DirectoryService for Runner {
         }
         let user = message.user.unwrap_or_default();
         let mut command = changed_user(&mut fields, &user, message.update_mask.as_ref());
-        let caller = &incoming.admitted.caller;
-        command.actor = fields.actor(message.actor.as_ref(), &UpdateUser::rule(caller), caller);
-        command.reason = if UpdateUser::is_on_supports_behalf(caller, command.actor.as_ref()) {
+        command.actor = fields.actor(&self.actors, message.actor.as_ref(), &incoming.admitted);
+        command.reason = if UpdateUser::is_on_supports_behalf(&incoming.admitted.caller, command.actor.as_ref()) {
             fields.reason(&message.reason)
         } else {
             fields.optional_reason(&message.reason)

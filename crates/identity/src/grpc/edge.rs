@@ -12,6 +12,7 @@ use futures::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Histogram;
+use runtime::reload::Reloaded;
 use runtime::trace::TraceContext;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -22,13 +23,16 @@ use tracing::Instrument as _;
 
 use super::callers::Callers;
 use super::limits::Limits;
+use super::peer::Peer;
 use super::places::Standing;
-use super::rules::{RpcRule, rule};
-use super::status;
+use super::{run, status};
 use crate::domain::locale::Locale;
 use crate::domain::messages::Reason;
 use crate::hasher::Patience;
-use crate::ops::call::Caller;
+use crate::ops::Call;
+use crate::ops::call::{Caller, Requester};
+use crate::ops::rules::{self, Rule};
+use crate::service::Service;
 
 /// No call takes longer, whatever deadline it brings.
 pub const DEADLINE_CAP: Duration = Duration::from_secs(10);
@@ -56,22 +60,30 @@ pub struct Admitted {
 #[derive(Clone)]
 pub struct EdgeLayer(Arc<Edge>);
 
+/// A call that is not admitted.
+struct Refused {
+    status: Status,
+    /// Of whom the audit tells: a caller we know, who may not.
+    denied: Option<(Caller, &'static Rule)>,
+}
+
 struct Edge {
-    callers: Callers,
+    service: Arc<Service>,
+    callers: Arc<Reloaded<Callers>>,
     limits: Arc<Limits>,
     duration: Histogram<f64>,
 }
 
 impl EdgeLayer {
     /// A layer for these callers and limits.
-    pub fn new(callers: Callers, limits: Arc<Limits>) -> Self {
+    pub fn new(service: Arc<Service>, callers: Arc<Reloaded<Callers>>, limits: Arc<Limits>) -> Self {
         let duration = opentelemetry::global::meter("sandi")
             .f64_histogram("rpc.server.call.duration")
             .with_unit("s")
             .with_description("Duration of calls, by method, status code and reason.")
             .with_boundaries(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
             .build();
-        Self(Arc::new(Edge { callers, limits, duration }))
+        Self(Arc::new(Edge { service, callers, limits, duration }))
     }
 }
 
@@ -136,7 +148,7 @@ impl Edge {
         S: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         let begun = Instant::now();
-        let rule = rule(request.uri().path());
+        let rule = rules::by_path(request.uri().path());
         // Only names of our own become labels and span names.
         let method = rule.map_or("unknown", |rule| rule.path.trim_start_matches('/'));
         let span = tracing::info_span!(
@@ -155,7 +167,13 @@ impl Edge {
             // Apart, because a body may not be borrowed over an await.
             let admitted = self.admit(rule, &request);
             let response = match admitted {
-                Err(refusal) => refusal.into_http(),
+                Err(Refused { status, denied }) => {
+                    if let Some((caller, rule)) = denied {
+                        tracing::Span::current().record("caller", &*caller.name);
+                        self.keep(caller, rule).await;
+                    }
+                    status.into_http()
+                }
                 Ok(admitted) => {
                     tracing::Span::current().record("caller", &*admitted.caller.name);
                     let bound = admitted.patience.deadline.saturating_duration_since(Instant::now());
@@ -194,11 +212,27 @@ impl Edge {
         response.instrument(span).await
     }
 
-    fn admit(&self, rule: Option<&'static RpcRule>, request: &Request<Body>) -> Result<Admitted, Status> {
+    /// Keeps in the audit that a caller asked for what it may not.
+    async fn keep(&self, caller: Caller, rule: &'static Rule) {
+        let patience = Patience { deadline: Instant::now() + DEADLINE_CAP, gone: CancellationToken::new() };
+        let call = Call::new(rule.rpc(), caller, Requester::default(), patience, TraceContext::current());
+        call.note(|facts| facts.cause = rule.named().name());
+        let service = Arc::clone(&self.service);
+        let kept = async move { run::append(&service, call.audit_failure(&service, Reason::ScopeMissing)).await };
+        // To its end, also when the caller goes away.
+        let _ = tokio::spawn(tracing::Instrument::in_current_span(kept)).await;
+    }
+
+    fn admit(&self, rule: Option<&'static Rule>, request: &Request<Body>) -> Result<Admitted, Refused> {
         let headers = request.headers();
-        let refuse = |reason, retry_after| Err(status::plain(reason, Locale::default(), retry_after));
+        let refuse = |reason, retry_after| {
+            Err(Refused { status: status::plain(reason, Locale::default(), retry_after), denied: None })
+        };
         // Who is not known learns nothing, not even which methods there are.
-        let Some(caller) = self.callers.authenticate(headers) else { return refuse(Reason::CallerUnknown, None) };
+        let callers = self.callers.current();
+        let nobody = Peer::default();
+        let peer = request.extensions().get().unwrap_or(&nobody);
+        let Some(caller) = callers.authenticate(headers, peer) else { return refuse(Reason::CallerUnknown, None) };
         if let Some(standing) = request.extensions().get::<Standing>() {
             standing.known();
         }
@@ -206,8 +240,9 @@ impl Edge {
             return refuse(Reason::RateLimited, Some(wait));
         }
         let Some(rule) = rule else { return refuse(Reason::MethodUnknown, None) };
-        if !rule.scopes.iter().any(|scope| caller.has(*scope)) {
-            return Err(status::scope_missing(rule.scopes[0], Locale::default()));
+        if !rule.admits(caller) {
+            let status = status::scope_missing(rule.named(), Locale::default());
+            return Err(Refused { status, denied: Some((caller.clone(), rule)) });
         }
         let wanted = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
         let bound = wanted.map_or(DEADLINE_CAP, |wanted| wanted.min(DEADLINE_CAP));

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use prost_types::FieldMask;
 use proto::identity::v1 as pb;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::actors::Actors;
+use super::edge::Admitted;
 use crate::digest::{self, DigestKey};
 use crate::domain::device::parse_user_agent;
 use crate::domain::locale::Locale;
@@ -15,15 +18,19 @@ use crate::domain::password::Password;
 use crate::domain::token::ResetToken;
 use crate::domain::violation::{Problem, Unit, Violations};
 use crate::ops::Error;
-use crate::ops::access::{ActorClaim, Rule};
-use crate::ops::call::{Caller, Requester};
+use crate::ops::access::ActorClaim;
+use crate::ops::call::Requester;
 use crate::ops::credentials::NewPassword;
 use crate::ops::pages::{List, Page};
+use crate::ops::rules;
 
 /// Longest text that is looked at as a token.
 const TOKEN_MAX_BYTES: usize = 128;
 /// Longest text that is looked at as a person's token.
 const ACTOR_TOKEN_MAX_BYTES: usize = 8 * 1024;
+
+/// Longest name of an action that is looked for.
+const ACTION_MAX_BYTES: usize = 64;
 
 /// Collects what is bad.
 #[derive(Default)]
@@ -78,18 +85,19 @@ impl Fields {
     }
 
     /// The person on whose behalf the call is made; somebody, where the rule lets this caller act for a person only.
-    pub fn actor(&mut self, actor: Option<&pb::Actor>, rule: &Rule, caller: &Caller) -> Option<ActorClaim> {
+    pub fn actor(&mut self, actors: &Actors, actor: Option<&pb::Actor>, admitted: &Admitted) -> Option<ActorClaim> {
         let Some(actor) = actor else {
-            if rule.needs_actor(caller) {
+            if rules::of(admitted.rpc).needs_actor(&admitted.caller) {
                 self.bad("actor", Problem::Required);
             }
             return None;
         };
         match actor.kind.as_ref() {
             Some(pb::actor::Kind::Token(token)) => {
-                self.keep("actor.token", parse_actor_token(token)).map(|()| ActorClaim::Token)
+                self.keep("actor.token", parse_actor_token(token))?;
+                Some(actors.verify(token).map_or_else(ActorClaim::Refused, ActorClaim::Proven))
             }
-            Some(pb::actor::Kind::UserId(user_id)) => Some(ActorClaim::UserId(self.uuid("actor.user_id", user_id))),
+            Some(pb::actor::Kind::UserId(user_id)) => Some(ActorClaim::Asserted(self.uuid("actor.user_id", user_id))),
             None => {
                 self.bad("actor", Problem::Required);
                 None
@@ -164,6 +172,28 @@ impl Fields {
             .map(|(seconds, nanos)| Duration::new(seconds, nanos))
             .filter(|duration| !duration.is_zero());
         self.keep(name, read.ok_or(Problem::NotATime))
+    }
+
+    /// A moment, or nothing.
+    pub fn optional_time(&mut self, name: &str, time: Option<&prost_types::Timestamp>) -> Option<OffsetDateTime> {
+        let time = time?;
+        let read = u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000).and_then(|nanos| {
+            OffsetDateTime::from_unix_timestamp(time.seconds)
+                .ok()?
+                .checked_add(time::Duration::nanoseconds(nanos.into()))
+        });
+        // The years of the protobuf type (0001 to 9999).
+        self.keep(name, read.filter(|time| (1..=9999).contains(&time.year())).ok_or(Problem::NotATime))
+    }
+
+    /// The name of an action, or nothing.
+    pub fn optional_action(&mut self, name: &str, text: &str) -> Option<String> {
+        if text.len() > ACTION_MAX_BYTES {
+            self.bad(name, Problem::TooLong { limit: ACTION_MAX_BYTES, unit: Unit::Bytes });
+        } else if text.chars().any(char::is_control) {
+            self.bad(name, Problem::ControlCharacters);
+        }
+        (!text.is_empty()).then(|| text.into())
     }
 
     /// The paths an update changes: those of the mask, or, for an empty one, every populated field.

@@ -9,7 +9,6 @@ use super::run::{Audit, Incoming, Runner};
 use crate::domain::identifier::Identifier;
 use crate::domain::violation::Problem;
 use crate::ops::Error;
-use crate::ops::access::ADMIN_RESET;
 use crate::ops::admin_reset::{AdminReset, admin_reset};
 use crate::ops::call::{Requester, Scope};
 use crate::ops::change_password::{ChangePassword, change_password};
@@ -118,7 +117,7 @@ impl IdentityService for Runner {
         let locale = requester.locale.unwrap_or_default();
         let mut fields = incoming.fields;
         let user_id = fields.uuid("user_id", &message.user_id);
-        let actor = fields.actor(message.actor.as_ref(), &ADMIN_RESET, &incoming.admitted.caller);
+        let actor = fields.actor(&self.actors, message.actor.as_ref(), &incoming.admitted);
         let reason = fields.reason(&message.reason);
         let link_life = fields.optional_duration("link_life", message.link_life.as_ref());
         let idempotency_key = fields.idempotency_key(&message.idempotency_key);
@@ -146,7 +145,7 @@ impl IdentityService for Runner {
         let username = fields.keep("username", Identifier::parse(&message.username));
         let password = fields.password("password", &message.password);
         let person = self
-            .run(incoming.admitted, requester, fields, Audit::All, |service, call| async move {
+            .run(incoming.admitted, requester, fields, Audit::Failures, |service, call| async move {
                 let (Some(username), Some(password)) = (username, password) else { return Err(missing()) };
                 verify_password(&service, &call, VerifyPassword { username, password }).await
             })

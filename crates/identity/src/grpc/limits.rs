@@ -1,6 +1,6 @@
 //! Token buckets of this process: calls of a caller, and password calls of an end-user's address.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
 use std::sync::Arc;
 
+use crate::domain::network::network;
 use crate::settings::LimitSettings;
 
 /// The shortest wait that is told.
@@ -57,17 +58,6 @@ impl Limits {
         self.callers.retain_recent();
         self.addresses.retain_recent();
         self.addresses.shrink_to_fit();
-    }
-}
-
-/// Whom an address stands for: IPv6 by /64, because one person has a whole one.
-pub(super) fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 => v4,
     }
 }
 

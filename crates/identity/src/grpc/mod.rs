@@ -1,5 +1,6 @@
 //! The gRPC edge: adapters that convert, call an operation and map its result. No rule and no SQL here.
 
+pub mod actors;
 pub mod callers;
 mod connection;
 mod directory_service;
@@ -9,9 +10,9 @@ mod frames;
 mod health;
 mod identity_service;
 mod limits;
+mod peer;
 mod places;
 mod present;
-mod rules;
 mod run;
 pub mod server;
 mod status;

@@ -11,7 +11,7 @@ use opentelemetry::metrics::{Counter, UpDownCounter};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::limits::network;
+use crate::domain::network::network;
 
 /// Connections that may be on their way out before the next comes in.
 pub const LEAVING_MAX: usize = 16;

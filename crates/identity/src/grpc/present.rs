@@ -10,6 +10,7 @@ use crate::domain::locale::Locale;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::smtp_code;
 use crate::domain::states::{DeliveryState, LinkState, NotSentReason, ResetKind};
+use crate::store::audit::Kept;
 use crate::store::organizations::Organization;
 use crate::store::requests::Request;
 use crate::store::resets::{Attempt, Reset};
@@ -51,6 +52,25 @@ pub fn address(person: &Person, locale: Locale) -> pb::Address {
         state: i32::from(person.address_state().as_i16()),
         undeliverable_since: person.undeliverable_since.map(timestamp),
         undeliverable_reason: reason.map(|code| smtp_code::explained(code, locale)).unwrap_or_default(),
+    }
+}
+
+/// An event of the audit.
+pub fn audit_event(event: &Kept) -> pb::AuditEvent {
+    let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    pb::AuditEvent {
+        event_id: event.event_id.to_string(),
+        event_time: Some(timestamp(event.event_time)),
+        action: event.action.clone(),
+        outcome: event.outcome.clone(),
+        cause: event.cause.clone(),
+        caller: event.caller.clone(),
+        actor_user_id: id(event.actor_user_id),
+        user_id: id(event.user_id),
+        organization_id: id(event.organization_id),
+        reason: event.reason.clone(),
+        trace_id: event.trace_id.clone().unwrap_or_default(),
+        ip_prefix: event.ip_prefix.clone().unwrap_or_default(),
     }
 }
 

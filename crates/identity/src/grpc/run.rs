@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Status};
 
+use super::actors::Actors;
 use super::edge::Admitted;
 use super::fields::Fields;
 use super::limits::Limits;
@@ -13,15 +14,13 @@ use crate::domain::messages::Reason;
 use crate::ops::call::{Requester, Scope};
 use crate::ops::{Call, Error};
 use crate::service::Service;
-use crate::store::audit;
+use crate::store::audit::{self, AuditEvent};
 
 /// Whether an RPC's failures go to the audit; successes are written by the operation itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Audit {
     /// A security event: its failures are kept.
     Failures,
-    /// A security event that writes nothing else: both are kept.
-    All,
     /// A look.
     Nothing,
 }
@@ -31,6 +30,7 @@ pub enum Audit {
 pub struct Runner {
     pub service: Arc<Service>,
     pub limits: Arc<Limits>,
+    pub actors: Arc<Actors>,
 }
 
 /// A request, taken apart.
@@ -110,15 +110,19 @@ impl Runner {
 /// Keeps the outcome in the audit. An audit that cannot be written does not change the answer.
 async fn keep(service: &Service, call: &Call, audit: Audit, error: Option<&Error>) {
     let event = match (audit, error) {
-        (Audit::Nothing, _) | (Audit::Failures, None) => return,
+        (Audit::Nothing, _) | (_, None) => return,
         // The database is away, or nobody waits any more: there is nothing to keep, or no way to.
         (_, Some(Error::Unavailable(_) | Error::DeadlineExceeded | Error::HasherBusy { .. })) => return,
         // Bad input is no security event, and changes nothing.
         (_, Some(Error::Fields(_) | Error::PasswordRejected { .. } | Error::ConfirmationMismatch)) => return,
         (_, Some(Error::ResetTokenInvalid)) if call.is_malformed() => return,
-        (Audit::All, None) => call.audit_success(service),
         (_, Some(error)) => call.audit_failure(service, error.reason()),
     };
+    append(service, event).await;
+}
+
+/// Appends an event to the audit. One that cannot be written changes nothing else.
+pub async fn append(service: &Service, event: AuditEvent) {
     let kept = async { audit::append(&mut *service.store.connection().await?, &[event]).await };
     if let Err(error) = kept.await {
         tracing::error!(error = &error as &dyn std::error::Error, "an audit event was not kept");

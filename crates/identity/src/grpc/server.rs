@@ -9,7 +9,9 @@ use proto::identity::v1::directory_service_server::DirectoryServiceServer;
 use proto::identity::v1::identity_service_server::IdentityServiceServer;
 use proto::identity::v1::support_service_server::SupportServiceServer;
 use runtime::admin::Checks;
+use runtime::reload::Reloaded;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
@@ -18,6 +20,7 @@ use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::pb::health_server::HealthServer;
 use tower::{Layer as _, Service as TowerService};
 
+use super::actors::Actors;
 use super::callers::Callers;
 use super::connection::Door;
 use super::edge::EdgeLayer;
@@ -25,7 +28,6 @@ use super::health;
 use super::limits::Limits;
 use super::places::{LEAVING_MAX, Places};
 use super::run::Runner;
-use super::tls;
 use crate::service::Service;
 use crate::settings::Settings;
 
@@ -42,22 +44,25 @@ const RESERVED_DESCRIPTORS: usize = 64;
 /// Pause when nothing can be accepted, as without descriptors: trying at once again would take a whole core.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until stopped; then calls under way may end, within bounds.
+/// Serves until stopped; then calls under way may end, within bounds. Without certificates it speaks plain text.
 ///
 /// # Errors
-/// The certificates do not fit.
+/// Server reflection cannot be built.
 pub async fn serve(
     service: Arc<Service>,
-    callers: Callers,
+    callers: Arc<Reloaded<Callers>>,
+    actors: Arc<Actors>,
+    tls: Option<Arc<Reloaded<TlsAcceptor>>>,
     listener: TcpListener,
     checks: Checks,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let limits = Arc::new(Limits::new(&service.settings.limits));
     let (reporter, health_server) = tonic_health::server::health_reporter();
-    let routes = routes(&service, &limits, health_server)?;
-    let edge = EdgeLayer::new(callers, Arc::clone(&limits)).layer(routes);
-    let door = Arc::new(Door::new(tls::acceptor(&service.settings.grpc.tls)?, edge));
+    let runner = Runner { service: Arc::clone(&service), limits: Arc::clone(&limits), actors };
+    let routes = routes(&service, &runner, health_server)?;
+    let edge = EdgeLayer::new(Arc::clone(&service), callers, Arc::clone(&limits)).layer(routes);
+    let door = Arc::new(Door::new(tls, edge));
     let places = Arc::new(places(&service.settings));
 
     let connections = TaskTracker::new();
@@ -148,7 +153,7 @@ fn set_up(stream: &TcpStream) {
     }
 }
 
-fn routes<H>(service: &Arc<Service>, limits: &Arc<Limits>, health: HealthServer<H>) -> anyhow::Result<Routes>
+fn routes<H>(service: &Service, runner: &Runner, health: HealthServer<H>) -> anyhow::Result<Routes>
 where
     HealthServer<H>: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible>
         + NamedService
@@ -158,7 +163,6 @@ where
         + 'static,
     <HealthServer<H> as TowerService<Request<Body>>>::Future: Send + 'static,
 {
-    let runner = Runner { service: Arc::clone(service), limits: Arc::clone(limits) };
     let mut routes = RoutesBuilder::default();
     routes.add_service(health);
     if service.settings.grpc.reflection {

@@ -8,19 +8,17 @@ use uuid::Uuid;
 use super::identity_service::missing;
 use super::present;
 use super::run::{Audit, Incoming, Runner};
-use super::status;
 use crate::domain::identifier::Identifier;
-use crate::domain::locale::Locale;
-use crate::domain::messages::Reason;
 use crate::domain::support_code::SupportCode;
 use crate::domain::violation::Problem;
-use crate::ops::access::{READ, REVOKE_RESET};
 use crate::ops::call::Requester;
 use crate::ops::explain_reset::{ExplainKey, ExplainReset, explain_reset};
 use crate::ops::get_reset::{Found, GetReset, ResetKey, get_reset};
+use crate::ops::list_audit_events::{ListAuditEvents, list_audit_events};
 use crate::ops::list_resets::{ListResets, list_resets};
 use crate::ops::pages::List;
 use crate::ops::revoke_reset::{RevokeReset, revoke_reset};
+use crate::store::audit::Filter;
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -43,7 +41,7 @@ impl SupportService for Runner {
                 None
             }
         };
-        let actor = fields.actor(message.actor.as_ref(), &READ, &incoming.admitted.caller);
+        let actor = fields.actor(&self.actors, message.actor.as_ref(), &incoming.admitted);
         let found = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Nothing, |service, call| async move {
                 get_reset(&service, &call, GetReset { key: key.ok_or_else(missing)?, actor }).await
@@ -70,7 +68,7 @@ impl SupportService for Runner {
         let filters: Vec<&[u8]> = filters.iter().map(Vec::as_slice).collect();
         let list = List::new("resets", &incoming.admitted.caller.name, &filters);
         let page = fields.page(&self.service.digests, list, message.page_size, &message.page_token);
-        let actor = fields.actor(message.actor.as_ref(), &READ, &incoming.admitted.caller);
+        let actor = fields.actor(&self.actors, message.actor.as_ref(), &incoming.admitted);
         let (resets, next_page_token) = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Nothing, |service, call| async move {
                 let page = page.ok_or_else(missing)?;
@@ -86,7 +84,7 @@ impl SupportService for Runner {
         let message = incoming.message;
         let mut fields = incoming.fields;
         let reset_id = fields.uuid("reset_id", &message.reset_id);
-        let actor = fields.actor(message.actor.as_ref(), &REVOKE_RESET, &incoming.admitted.caller);
+        let actor = fields.actor(&self.actors, message.actor.as_ref(), &incoming.admitted);
         let reason = fields.optional_reason(&message.reason);
         let reset = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Failures, |service, call| async move {
@@ -135,8 +133,30 @@ impl SupportService for Runner {
 
     async fn list_audit_events(
         &self,
-        _request: Request<pb::ListAuditEventsRequest>,
+        request: Request<pb::ListAuditEventsRequest>,
     ) -> Answer<pb::ListAuditEventsResponse> {
-        Err(status::plain(Reason::MethodUnknown, Locale::default(), None))
+        let incoming = Incoming::new(request)?;
+        let message = incoming.message;
+        let mut fields = incoming.fields;
+        let filter = Filter {
+            organization_id: fields.optional_uuid("organization_id", &message.organization_id),
+            user_id: fields.optional_uuid("user_id", &message.user_id),
+            action: fields.optional_action("action", &message.action),
+            from_time: fields.optional_time("from_time", message.from_time.as_ref()),
+            to_time: fields.optional_time("to_time", message.to_time.as_ref()),
+        };
+        if filter.from_time.zip(filter.to_time).is_some_and(|(from, to)| to < from) {
+            fields.bad("to_time", Problem::NotATime);
+        }
+        let bound = format!("{filter:?}");
+        let list = List::new("audit", &incoming.admitted.caller.name, &[bound.as_bytes()]);
+        let page = fields.page(&self.service.digests, list, message.page_size, &message.page_token);
+        let (events, next_page_token) = self
+            .run(incoming.admitted, Requester::default(), fields, Audit::Nothing, |service, _| async move {
+                list_audit_events(&service, ListAuditEvents { filter, page: page.ok_or_else(missing)? }).await
+            })
+            .await?;
+        let events = events.iter().map(present::audit_event).collect();
+        Ok(Response::new(pb::ListAuditEventsResponse { events, next_page_token }))
     }
 }

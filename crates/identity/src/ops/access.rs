@@ -5,8 +5,9 @@
 
 use uuid::Uuid;
 
-use super::call::{Call, Caller, Scope};
+use super::call::{Call, Scope};
 use super::error::{Error, Result};
+use super::rules;
 use crate::domain::states::Role;
 use crate::domain::violation::Problem;
 use crate::store::Transaction;
@@ -14,10 +15,22 @@ use crate::store::users::{self, Person};
 
 /// The person the caller says it acts for.
 pub enum ActorClaim {
-    /// A signed token.
-    Token,
-    /// A name that is believed of callers with `assert-actor`.
-    UserId(Uuid),
+    /// By the signed word of the issuer.
+    Proven(Uuid),
+    /// By the caller's own word, which is believed of callers with `assert-actor`.
+    Asserted(Uuid),
+    /// By a token that is not believed, and why.
+    Refused(&'static str),
+}
+
+impl ActorClaim {
+    /// Who it is meant to be, in the form that the fingerprint of a call holds; a token is another each time.
+    pub fn fingerprint(claim: Option<&Self>) -> &[u8] {
+        match claim {
+            Some(Self::Proven(user_id) | Self::Asserted(user_id)) => user_id.as_bytes(),
+            Some(Self::Refused(_)) | None => &[],
+        }
+    }
 }
 
 /// On whose authority something is done.
@@ -43,74 +56,36 @@ impl Authority {
     }
 }
 
-/// What a call needs: a scope with an actor, a scope without one.
-pub struct Rule {
-    /// Scope when an actor is given; none: no actor helps.
-    pub with_actor: Option<Scope>,
-    /// Scope when none is given; none: an actor is required.
-    pub without_actor: Option<Scope>,
-}
-
-impl Rule {
-    /// The scope that a caller without any is told to ask for.
-    fn named(&self) -> Scope {
-        self.with_actor.or(self.without_actor).unwrap_or(Scope::AssertActor)
-    }
-
-    /// Whether this caller may do it for an actor only.
-    pub fn needs_actor(&self, caller: &Caller) -> bool {
-        !self.without_actor.is_some_and(|scope| caller.has(scope))
-            && self.with_actor.is_some_and(|scope| caller.has(scope))
-    }
-}
-
-/// AdminReset: an admin's act, or support's.
-pub const ADMIN_RESET: Rule = Rule { with_actor: Some(Scope::PasswordAdmin), without_actor: Some(Scope::SupportAct) };
-/// RevokeReset: an admin's act.
-pub const REVOKE_RESET: Rule = Rule { with_actor: Some(Scope::PasswordAdmin), without_actor: None };
-/// GetReset, ListResets, ListUsers: an admin's look, or support's.
-pub const READ: Rule = Rule { with_actor: Some(Scope::DirectoryRead), without_actor: Some(Scope::SupportRead) };
-/// CreateUser: an admin's act, or the system of record's.
-pub const CREATE_USER: Rule =
-    Rule { with_actor: Some(Scope::DirectoryAdmin), without_actor: Some(Scope::DirectoryWrite) };
-
 /// Resolves on whose authority a call is made.
 ///
 /// # Errors
 /// `SCOPE_MISSING`, `FIELD_INVALID` for a missing actor, `ACTOR_INVALID` for one who is unknown or
 /// disabled, `ACTOR_NOT_ALLOWED` for a member.
-pub async fn authority(
-    transaction: &mut Transaction,
-    call: &Call,
-    rule: &Rule,
-    claim: Option<&ActorClaim>,
-) -> Result<Authority> {
+pub async fn authority(transaction: &mut Transaction, call: &Call, claim: Option<&ActorClaim>) -> Result<Authority> {
+    let rule = rules::of(call.rpc);
     match claim {
-        None => match rule.without_actor {
-            Some(scope) if call.caller.has(scope) => Ok(Authority::Caller),
-            _ if rule.needs_actor(&call.caller) => Err(Error::field("actor", Problem::Required)),
-            _ => Err(Error::ScopeMissing(rule.named())),
-        },
-        Some(claim) => {
-            if !rule.with_actor.is_some_and(|scope| call.caller.has(scope)) {
-                return Err(Error::ScopeMissing(rule.named()));
-            }
+        None if rule.admits_alone(&call.caller) => Ok(Authority::Caller),
+        None if rule.needs_actor(&call.caller) => Err(Error::field("actor", Problem::Required)),
+        Some(claim) if rule.admits_with_actor(&call.caller) => {
             Ok(Authority::Actor(Box::new(admin(transaction, call, claim).await?)))
         }
+        _ => Err(Error::ScopeMissing(rule.named())),
     }
 }
 
 async fn admin(transaction: &mut Transaction, call: &Call, claim: &ActorClaim) -> Result<Person> {
     let user_id = match claim {
-        // No issuer is configured, so no token can be one of its.
-        ActorClaim::Token => return Err(Error::ActorInvalid),
-        ActorClaim::UserId(_) if !call.caller.has(Scope::AssertActor) => {
+        ActorClaim::Refused(why) => {
+            call.note(|facts| facts.cause = why);
+            return Err(Error::ActorInvalid);
+        }
+        ActorClaim::Asserted(_) if !call.caller.has(Scope::AssertActor) => {
             return Err(Error::ScopeMissing(Scope::AssertActor));
         }
-        ActorClaim::UserId(user_id) => *user_id,
+        ActorClaim::Proven(user_id) | ActorClaim::Asserted(user_id) => *user_id,
     };
+    call.note(|facts| facts.actor_user_id = Some(user_id));
     let actor = users::by_id(transaction, user_id).await?.filter(Person::is_active).ok_or(Error::ActorInvalid)?;
-    call.note(|facts| facts.actor_user_id = Some(actor.user_id));
     call.speaks_to(&actor);
     if actor.role < Role::Admin {
         return Err(Error::ActorNotAllowed);

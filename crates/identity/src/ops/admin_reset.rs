@@ -50,10 +50,7 @@ pub struct Answer {
 /// Those of [`access`]; `USER_NOT_FOUND`, `USER_DISABLED`, `IDEMPOTENCY_MISMATCH`, or the database's.
 pub async fn admin_reset(service: &Service, call: &Call, command: AdminReset) -> Result<Answer> {
     call.note(|facts| facts.reason = command.reason.as_str().into());
-    let actor = match &command.actor {
-        Some(ActorClaim::UserId(user_id)) => user_id.as_bytes().as_slice(),
-        _ => &[],
-    };
+    let actor = ActorClaim::fingerprint(command.actor.as_ref());
     let life = command.link_life.map_or(Vec::new(), |life| life.as_nanos().to_be_bytes().to_vec());
     let fields = [command.user_id.as_bytes().as_slice(), actor, command.reason.as_str().as_bytes(), &life];
     let once = Once::new(service, call, command.idempotency_key.clone(), &fields);
@@ -64,7 +61,7 @@ pub async fn admin_reset(service: &Service, call: &Call, command: AdminReset) ->
 
 async fn store(service: &Service, call: &Call, command: &AdminReset, once: Option<&Once>) -> Result<Answer> {
     let mut transaction = service.store.begin().await?;
-    let authority = access::authority(&mut transaction, call, &access::ADMIN_RESET, command.actor.as_ref()).await?;
+    let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     if let Some(stored) = idempotency::claim(&mut transaction, call, once).await? {
         return repeat(&mut transaction, stored).await;
     }

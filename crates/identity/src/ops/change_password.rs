@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::call::Call;
 use super::credentials::{self, Change, NewPassword};
 use super::error::{Error, Result};
+use super::guesses;
 use super::idempotency::{self, Once};
 use crate::domain::names::IdempotencyKey;
 use crate::domain::password::Password;
@@ -32,7 +33,7 @@ pub struct ChangePassword {
 ///
 /// # Errors
 /// `PASSWORD_MISMATCH` (also for users who are unknown, disabled or have no password),
-/// `CONFIRMATION_MISMATCH`, `PASSWORD_REJECTED`, `HASHER_BUSY`, `IDEMPOTENCY_MISMATCH`, or the database's.
+/// `RATE_LIMITED` after too many wrong ones, `CONFIRMATION_MISMATCH`, `PASSWORD_REJECTED`, `HASHER_BUSY`, `IDEMPOTENCY_MISMATCH`, or the database's.
 pub async fn change_password(service: &Service, call: &Call, command: ChangePassword) -> Result<i64> {
     let new_password = command.new_password.well_formed("new_password")?;
     let once = Once::new(service, call, command.idempotency_key, &[command.user_id.as_bytes()]);
@@ -58,13 +59,23 @@ async fn set(
     once: Option<&Once>,
 ) -> Result<i64> {
     let person = users::by_id(&mut *service.store.connection().await?, user_id).await?;
+    if let Some(person) = &person {
+        call.note_person(person);
+    }
+    let attempt = guesses::begin(service, call, user_id).await?;
     let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
-    let checked = service.hasher.verify(current_password.clone(), stored_hash.clone(), &call.patience).await?;
+    let checked = match service.hasher.verify(current_password.clone(), stored_hash.clone(), &call.patience).await {
+        Ok(checked) => checked,
+        Err(error) => return Err(attempt.withdrawn(service, error).await),
+    };
     let (person, stored_hash) = match (person, stored_hash) {
         (Some(person), Some(stored_hash)) if checked.matches && person.is_active() => (person, stored_hash),
-        (person, _) => return Err(mismatch(call, person.as_ref())),
+        (person, _) => {
+            attempt.failed(service).await?;
+            return Err(mismatch(call, person.as_ref()));
+        }
     };
-    call.note_person(&person);
+    attempt.succeeded(service, None).await?;
     call.speaks_to(&person);
     credentials::judge(service, call, &person, &new_password, Some(&current_password)).await?;
     let password_hash = credentials::hash(service, call, new_password).await?;

@@ -15,7 +15,7 @@ use crate::domain::support_code::SupportCode;
 use crate::domain::token::ResetToken;
 use crate::service::Service;
 use crate::store::idempotency::Stored;
-use crate::store::{StoreError, Transaction, audit, resets, users};
+use crate::store::{StoreError, Transaction, audit, guesses, resets, users};
 
 /// What was asked.
 pub struct CompleteReset {
@@ -116,6 +116,7 @@ async fn store(
     };
     credentials::ended(service, call, &mut transaction, &person, credential_version, Cause::PasswordReset, change_time)
         .await?;
+    guesses::forgive(&mut transaction, user_id).await?;
     // The notice carries the code of the mail with the link, so that support finds both at once.
     let support_code = resets::by_id(&mut transaction, reset_id)
         .await?

@@ -89,10 +89,7 @@ pub fn username_taken(error: StoreError) -> Error {
 }
 
 fn once(service: &Service, call: &Call, command: &CreateUser) -> Option<Once> {
-    let actor = match &command.actor {
-        Some(ActorClaim::UserId(user_id)) => user_id.as_bytes().as_slice(),
-        _ => &[],
-    };
+    let actor = ActorClaim::fingerprint(command.actor.as_ref());
     let email = command.email.as_ref().map_or("", Address::as_str);
     let rest = format!(
         "{:?} {:?} {:?} {} {}",
@@ -120,7 +117,7 @@ async fn draft(
     transaction: &mut Transaction,
     command: &CreateUser,
 ) -> Result<(Authority, Person)> {
-    let authority = access::authority(transaction, call, &access::CREATE_USER, command.actor.as_ref()).await?;
+    let authority = access::authority(transaction, call, command.actor.as_ref()).await?;
     call.note(|facts| facts.organization_id = Some(command.organization_id));
     let organization = organizations::by_id(transaction, command.organization_id)
         .await?

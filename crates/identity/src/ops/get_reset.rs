@@ -43,7 +43,7 @@ pub enum Found {
 /// Those of [`access`]; `RESET_NOT_FOUND`, or the database's.
 pub async fn get_reset(service: &Service, call: &Call, command: GetReset) -> Result<Found> {
     let mut transaction = service.store.begin().await?;
-    let authority = access::authority(&mut transaction, call, &access::READ, command.actor.as_ref()).await?;
+    let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     if let ResetKey::RequestId(request_id) = command.key
         && matches!(authority, Authority::Caller)
         && let Some(request) = requests::pending(&mut transaction, request_id).await?

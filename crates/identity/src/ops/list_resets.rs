@@ -28,7 +28,7 @@ pub struct ListResets {
 /// Those of [`access`]; `ORGANIZATION_NOT_FOUND`, `USER_NOT_FOUND`, or the database's.
 pub async fn list_resets(service: &Service, call: &Call, command: ListResets) -> Result<(Vec<Reset>, String)> {
     let mut transaction = service.store.begin().await?;
-    let authority = access::authority(&mut transaction, call, &access::READ, command.actor.as_ref()).await?;
+    let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     if let Some(organization_id) = command.organization_id
         && (!authority.sees(Some(organization_id))
             || organizations::by_id(&mut transaction, organization_id).await?.is_none())
@@ -42,8 +42,8 @@ pub async fn list_resets(service: &Service, call: &Call, command: ListResets) ->
             return Err(Error::UserNotFound);
         }
     }
-    let Page { limit, cursor, .. } = command.page;
-    let filter = Filter { organization_id: command.organization_id, user_id: command.user_id, cursor };
-    let rows = resets::list(&mut transaction, &filter, limit + 1).await?;
-    Ok(command.page.cut(&service.digests, rows, |reset| reset.reset_id))
+    let page = command.page;
+    let filter = Filter { organization_id: command.organization_id, user_id: command.user_id, cursor: page.after() };
+    let rows = resets::list(&mut transaction, &filter, page.limit + 1).await?;
+    Ok(page.cut(&service.digests, rows, |reset| reset.reset_id))
 }

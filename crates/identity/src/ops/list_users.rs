@@ -29,14 +29,14 @@ pub struct ListUsers {
 /// Those of [`access`]; `ORGANIZATION_NOT_FOUND`, or the database's.
 pub async fn list_users(service: &Service, call: &Call, command: ListUsers) -> Result<(Vec<Person>, String)> {
     let mut transaction = service.store.begin().await?;
-    let authority = access::authority(&mut transaction, call, &access::READ, command.actor.as_ref()).await?;
+    let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     if !authority.sees(Some(command.organization_id))
         || organizations::by_id(&mut transaction, command.organization_id).await?.is_none()
     {
         return Err(Error::OrganizationNotFound);
     }
     let prefix = command.query.map_or(String::new(), Query::into_string);
-    let Page { limit, cursor, .. } = command.page;
-    let rows = users::list(&mut transaction, command.organization_id, &prefix, cursor, limit + 1).await?;
-    Ok(command.page.cut(&service.digests, rows, |person| person.user_id))
+    let page = command.page;
+    let rows = users::list(&mut transaction, command.organization_id, &prefix, page.after(), page.limit + 1).await?;
+    Ok(page.cut(&service.digests, rows, |person| person.user_id))
 }

@@ -1,5 +1,6 @@
 //! Pages (AIP-158): sizes are clamped, tokens are authenticated and bound to their list.
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::digest::DigestKey;
@@ -30,8 +31,7 @@ impl List {
 pub struct Page {
     /// Rows to give.
     pub limit: i64,
-    /// The last row of the page before; none: the first page.
-    pub cursor: Option<Uuid>,
+    cursor: Option<Vec<u8>>,
     list: List,
 }
 
@@ -49,14 +49,45 @@ impl Page {
         Ok(Self { limit, cursor, list })
     }
 
+    /// The last row of the page before; none: the first page.
+    pub fn after(&self) -> Option<Uuid> {
+        Uuid::from_slice(self.cursor.as_deref()?).ok()
+    }
+
+    /// The last row of the page before, of a list by time.
+    pub fn after_time(&self) -> Option<(OffsetDateTime, Uuid)> {
+        let (time, id) = self.cursor.as_deref()?.split_first_chunk::<8>()?;
+        let micros = i128::from(i64::from_be_bytes(*time));
+        Some((OffsetDateTime::from_unix_timestamp_nanos(micros * 1000).ok()?, Uuid::from_slice(id).ok()?))
+    }
+
     /// Cuts a list that was read with one row too many, and makes the token of the next page; empty at the end.
-    pub fn cut<T>(&self, digests: &DigestKey, mut rows: Vec<T>, id: impl Fn(&T) -> Uuid) -> (Vec<T>, String) {
+    pub fn cut<T>(&self, digests: &DigestKey, rows: Vec<T>, id: impl Fn(&T) -> Uuid) -> (Vec<T>, String) {
+        self.cut_at(digests, rows, |row| id(row).as_bytes().to_vec())
+    }
+
+    /// As [`Page::cut`], of a list by time.
+    pub fn cut_by_time<T>(
+        &self,
+        digests: &DigestKey,
+        rows: Vec<T>,
+        place: impl Fn(&T) -> (OffsetDateTime, Uuid),
+    ) -> (Vec<T>, String) {
+        self.cut_at(digests, rows, |row| {
+            let (time, id) = place(row);
+            // The database counts in microseconds.
+            let micros = i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX);
+            [&micros.to_be_bytes()[..], id.as_bytes()].concat()
+        })
+    }
+
+    fn cut_at<T>(&self, digests: &DigestKey, mut rows: Vec<T>, place: impl Fn(&T) -> Vec<u8>) -> (Vec<T>, String) {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         if rows.len() <= limit {
             return (rows, String::new());
         }
         rows.truncate(limit);
-        let token = rows.last().map(|last| digests.page_token(&self.list.bound(), id(last))).unwrap_or_default();
+        let token = rows.last().map(|last| digests.page_token(&self.list.bound(), &place(last))).unwrap_or_default();
         (rows, token)
     }
 }
@@ -73,7 +104,7 @@ mod tests {
         let ids: Vec<Uuid> = (0..3).map(Uuid::from_u128).collect();
         let (rows, token) = page(mine(), 2, "").expect("the first page").cut(&digests, ids.clone(), |id| *id);
         assert_eq!(rows, ids[..2]);
-        assert_eq!(page(mine(), 2, &token).expect("the second page").cursor, Some(ids[1]));
+        assert_eq!(page(mine(), 2, &token).expect("the second page").after(), Some(ids[1]));
         for other in [
             List::new("resets", "crm", &[b"org", b"bu"]),
             List::new("users", "gateway", &[b"org", b"bu"]),

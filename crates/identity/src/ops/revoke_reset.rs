@@ -33,7 +33,7 @@ pub async fn revoke_reset(service: &Service, call: &Call, command: RevokeReset) 
 
 async fn store(service: &Service, call: &Call, command: &RevokeReset) -> Result<Reset> {
     let mut transaction = service.store.begin().await?;
-    let authority = access::authority(&mut transaction, call, &access::REVOKE_RESET, command.actor.as_ref()).await?;
+    let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     let reset = resets::by_id(&mut transaction, command.reset_id)
         .await?
         .filter(|reset| authority.sees(reset.organization_id))

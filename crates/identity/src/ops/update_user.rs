@@ -4,7 +4,7 @@ use proto::identity::events::v1::credential_changed::Cause;
 use proto::identity::events::v1::notice_mail::Kind;
 use uuid::Uuid;
 
-use super::access::{self, ActorClaim, Authority, Rule};
+use super::access::{self, ActorClaim, Authority};
 use super::call::{Call, Caller, Scope};
 use super::create_user::{own_address, username_taken};
 use super::credentials::{self, Change};
@@ -18,7 +18,7 @@ use crate::domain::username::Username;
 use crate::domain::violation::Problem;
 use crate::service::Service;
 use crate::store::users::{self, Person};
-use crate::store::{StoreError, Transaction, audit, resets};
+use crate::store::{StoreError, Transaction, audit, guesses, resets};
 
 /// What was asked; only fields with a value change.
 #[derive(Default)]
@@ -44,12 +44,6 @@ pub struct UpdateUser {
 }
 
 impl UpdateUser {
-    /// What a caller needs for it.
-    pub fn rule(caller: &Caller) -> Rule {
-        let own = if caller.has(Scope::DirectoryWrite) { Scope::DirectoryWrite } else { Scope::SupportAct };
-        Rule { with_actor: Some(Scope::DirectoryAdmin), without_actor: Some(own) }
-    }
-
     /// Whether it is done on support's behalf, which takes a reason.
     pub fn is_on_supports_behalf(caller: &Caller, claim: Option<&ActorClaim>) -> bool {
         claim.is_none() && !caller.has(Scope::DirectoryWrite) && caller.has(Scope::SupportAct)
@@ -66,7 +60,7 @@ impl UpdateUser {
 }
 
 /// Changes a user. A new name or address voids live links; a new address is told to the old one;
-/// disabling ends every session.
+/// disabling ends every session; ACTIVE forgives wrong passwords, also of a user who is it already.
 ///
 /// # Errors
 /// Those of [`access`]; `USER_NOT_FOUND`, `USERNAME_TAKEN`, `LAST_OWNER`, `FIELD_INVALID`, or the database's.
@@ -83,8 +77,7 @@ pub async fn update_user(service: &Service, call: &Call, command: UpdateUser) ->
 /// The system of record changes anything, support an address or a state with a reason, an admin what
 /// his rank allows.
 async fn authority(transaction: &mut Transaction, call: &Call, command: &UpdateUser) -> Result<Authority> {
-    let rule = UpdateUser::rule(&call.caller);
-    let authority = access::authority(transaction, call, &rule, command.actor.as_ref()).await?;
+    let authority = access::authority(transaction, call, command.actor.as_ref()).await?;
     let is_support = UpdateUser::is_on_supports_behalf(&call.caller, command.actor.as_ref());
     if is_support && !command.is_supports() {
         return Err(Error::ScopeMissing(Scope::DirectoryWrite));
@@ -126,6 +119,9 @@ async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<P
         credentials::ended(service, call, &mut transaction, &new, version, Cause::UserDisabled, now).await?;
     } else if address_changed || new.username != old.username {
         resets::revoke_all(&mut transaction, new.user_id).await?;
+    }
+    if command.state == Some(UserState::Active) {
+        guesses::forgive(&mut transaction, new.user_id).await?;
     }
     let audit_event = call.audit_success(service);
     if address_changed {

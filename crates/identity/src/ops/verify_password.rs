@@ -4,6 +4,7 @@ use super::call::Call;
 use super::change_password::mismatch;
 use super::credentials;
 use super::error::Result;
+use super::guesses;
 use crate::domain::identifier::Identifier;
 use crate::domain::password::Password;
 use crate::domain::username::canonical_for_lookup;
@@ -22,30 +23,35 @@ pub struct VerifyPassword {
 ///
 /// # Errors
 /// `PASSWORD_MISMATCH`, the same and after the same work for users who are unknown, disabled or have
-/// no password; `HASHER_BUSY`; or the database's.
+/// no password; `RATE_LIMITED` after too many wrong ones, alike for names that nobody has; `HASHER_BUSY`;
+/// or the database's.
 pub async fn verify_password(service: &Service, call: &Call, command: VerifyPassword) -> Result<Person> {
     // A text that cannot be a username is looked up all the same, as one that nobody has.
     let username = canonical_for_lookup(command.username.as_str());
     let person =
         users::by_username(&mut *service.store.connection().await?, username.as_deref().unwrap_or_default()).await?;
-    let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
-    let checked = service.hasher.verify(command.password.clone(), stored_hash.clone(), &call.patience).await?;
-    let Some(person) = person.filter(|person| {
-        let good = checked.matches && person.is_active();
-        if !good {
-            mismatch(call, Some(person));
+    match &person {
+        Some(person) => call.note_person(person),
+        None => {
+            let digest = service.digests.subject(command.username.as_str());
+            call.note(|facts| facts.subject_digest = Some(digest));
         }
-        good
-    }) else {
-        call.note(|facts| {
-            if facts.user_id.is_none() {
-                facts.cause = "unknown user";
-                facts.subject_digest = Some(service.digests.subject(command.username.as_str()));
-            }
-        });
-        return Err(super::Error::PasswordMismatch);
+    }
+    let typed = username.as_deref().unwrap_or(command.username.as_str());
+    let attempt = guesses::begin(service, call, guesses::subject(service, person.as_ref(), typed)).await?;
+    let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
+    let checked = match service.hasher.verify(command.password.clone(), stored_hash.clone(), &call.patience).await {
+        Ok(checked) => checked,
+        Err(error) => return Err(attempt.withdrawn(service, error).await),
     };
-    call.note_person(&person);
+    let person = match person {
+        Some(person) if checked.matches && person.is_active() => person,
+        person => {
+            attempt.failed(service).await?;
+            return Err(mismatch(call, person.as_ref()));
+        }
+    };
+    attempt.succeeded(service, Some(&call.audit_success(service))).await?;
     if let (true, Some(old)) = (checked.outdated, stored_hash) {
         upgrade(service, call, &person, command.password, &old).await;
     }

@@ -1,6 +1,7 @@
 //! Table `audit_events`, append only.
 
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Result;
@@ -42,12 +43,20 @@ pub async fn append(connection: &mut PgConnection, events: &[AuditEvent]) -> Res
     if events.is_empty() {
         return Ok(());
     }
-    let mut insert = sqlx::QueryBuilder::new(
+    let mut insert = QueryBuilder::new("");
+    push_insert(&mut insert, events);
+    insert.build().execute(connection).await?;
+    Ok(())
+}
+
+/// Writes the insertion of events, of which there must be one, into a statement.
+pub(super) fn push_insert(statement: &mut QueryBuilder<Postgres>, events: &[AuditEvent]) {
+    statement.push(
         "INSERT INTO audit_events
              (event_id, action, outcome, cause, caller, actor_user_id, user_id, organization_id, reason,
               subject_digest, trace_id, ip_prefix) ",
     );
-    insert.push_values(events, |mut row, event| {
+    statement.push_values(events, |mut row, event| {
         row.push_bind(event.event_id)
             .push_bind(event.action)
             .push_bind(event.outcome)
@@ -61,6 +70,76 @@ pub async fn append(connection: &mut PgConnection, events: &[AuditEvent]) -> Res
             .push_bind(&event.trace_id)
             .push_bind(&event.ip_prefix);
     });
-    insert.build().execute(connection).await?;
-    Ok(())
+}
+
+/// Which events to read; what is not set is no condition.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Done in this organisation.
+    pub organization_id: Option<Uuid>,
+    /// Done to this user.
+    pub user_id: Option<Uuid>,
+    /// Of this name.
+    pub action: Option<String>,
+    /// Not before.
+    pub from_time: Option<OffsetDateTime>,
+    /// Before.
+    pub to_time: Option<OffsetDateTime>,
+}
+
+/// An event that was kept; see [`AuditEvent`].
+#[derive(Debug, FromRow)]
+#[expect(missing_docs, reason = "as in AuditEvent")]
+pub struct Kept {
+    pub event_id: Uuid,
+    pub event_time: OffsetDateTime,
+    pub action: String,
+    pub outcome: String,
+    pub cause: String,
+    pub caller: String,
+    pub actor_user_id: Option<Uuid>,
+    pub user_id: Option<Uuid>,
+    pub organization_id: Option<Uuid>,
+    pub reason: String,
+    pub trace_id: Option<String>,
+    pub ip_prefix: Option<String>,
+}
+
+/// One page of events, newest first, after the one of that time and id. `limit` rows at most.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    after: Option<(OffsetDateTime, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Kept>> {
+    let mut select = QueryBuilder::<Postgres>::new(
+        "SELECT event_id, event_time, action, outcome, cause, caller, actor_user_id, user_id, organization_id,
+                reason, trace_id, ip_prefix
+         FROM audit_events WHERE true",
+    );
+    if let Some(organization_id) = filter.organization_id {
+        select.push(" AND organization_id = ").push_bind(organization_id);
+    }
+    if let Some(user_id) = filter.user_id {
+        select.push(" AND user_id = ").push_bind(user_id);
+    }
+    if let Some(action) = &filter.action {
+        select.push(" AND action = ").push_bind(action);
+    }
+    if let Some(from_time) = filter.from_time {
+        select.push(" AND event_time >= ").push_bind(from_time);
+    }
+    if let Some(to_time) = filter.to_time {
+        select.push(" AND event_time < ").push_bind(to_time);
+    }
+    if let Some((time, id)) = after {
+        // The first condition is for the partitions, the second for the rows of one moment.
+        select.push(" AND event_time <= ").push_bind(time);
+        select.push(" AND (event_time, event_id) < (").push_bind(time).push(", ").push_bind(id).push(")");
+    }
+    select.push(" ORDER BY event_time DESC, event_id DESC LIMIT ").push_bind(limit);
+    Ok(select.build_query_as().fetch_all(connection).await?)
 }

@@ -48,7 +48,7 @@ async fn grant(connection: &mut PgConnection, role: &str) -> sqlx::Result<()> {
              EXECUTE 'GRANT USAGE ON SCHEMA ' || quote_ident(current_schema()) || ' TO ' || service;
              EXECUTE 'GRANT SELECT, INSERT, UPDATE ON organizations, users TO ' || service;
              EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON reset_requests, resets, outbox, delivery_attempts,
-                      idempotency_keys TO ' || service;
+                      idempotency_keys, guesses TO ' || service;
              EXECUTE 'GRANT SELECT, INSERT ON audit_events TO ' || service;
              EXECUTE 'GRANT SELECT ON _sqlx_migrations TO ' || service;
              EXECUTE 'GRANT EXECUTE ON FUNCTION maintain_audit_partitions(interval) TO ' || service;

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod canary;
 pub mod error;
+pub mod guesses;
 pub mod idempotency;
 pub mod maintenance;
 pub mod migrate;

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! DIRECTORY/identity.toml identity-2.toml mailer.toml gateway.toml callers.toml
-//!           keys/identity/ keys/mailer/ secrets/ log/
+//!           keys/identity/ keys/mailer/ keys/actors/ secrets/ log/
 //! ```
 
+pub mod actors;
 pub mod callers;
 pub mod settings;
 
@@ -118,6 +119,7 @@ impl Sandi {
             sandi.write_gateway_secrets()?;
             fs::write(sandi.settings_file(Program::Gateway, 0), settings::gateway(&sandi.plan, web)?)?;
         }
+        actors::lay_out(&sandi.plan.directory)?;
         sandi.make_keys()?;
         Ok(sandi)
     }
@@ -130,6 +132,14 @@ impl Sandi {
     /// A file of the installation.
     pub fn path(&self, name: &str) -> PathBuf {
         self.plan.directory.join(name)
+    }
+
+    /// A token that says that this user is there, as the web gateway signs them.
+    ///
+    /// # Errors
+    /// When the gateway's key cannot be read.
+    pub fn actor_token(&self, user_id: &str, life: Duration) -> Result<String> {
+        actors::token(&self.plan.directory, user_id, life)
     }
 
     /// Applies the migrations.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, str::FromStr};
 use anyhow::{Context, Result, bail};
 use toml::{Table, Value, toml};
 
-use super::{Listen, Plan, Web};
+use super::{Listen, Plan, Web, actors};
 
 /// Which of the programs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,7 +88,8 @@ pub(super) fn identity(plan: &Plan, listen: Listen) -> Result<String> {
     let (grpc, admin) = (listen.grpc.to_string(), listen.admin.to_string());
     let (database, owner, amqp) =
         (at("secrets/database-url"), at("secrets/database-owner-url"), at("secrets/amqp-identity-url"));
-    let (keys, callers) = (at("keys/identity"), at("callers.toml"));
+    let (keys, callers, jwks) = (at("keys/identity"), at("callers.toml"), at(actors::JWKS_FILE));
+    let (issuer, audience) = (actors::ISSUER, actors::AUDIENCE);
     let settings = toml! {
         development = true
         [grpc]
@@ -105,6 +106,11 @@ pub(super) fn identity(plan: &Plan, listen: Listen) -> Result<String> {
         directory = keys
         [callers]
         file = callers
+        [actors]
+        issuer = issuer
+        audience = audience
+        algorithms = ["EdDSA"]
+        jwks_file = jwks
     };
     with_overrides(settings, plan, Program::Identity)
 }

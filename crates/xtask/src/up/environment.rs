@@ -1,6 +1,6 @@
 //! `target/up/env`.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::Result;
 use testbed::{
@@ -17,6 +17,9 @@ use super::{
     start::{NAME, gateway_url},
 };
 use crate::shell::Environment;
+
+/// How long the admin's token of the demo lives.
+const ACTOR_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the names speak of.
 pub struct Running<'a> {
@@ -58,6 +61,7 @@ pub fn environment(running: &Running) -> Result<Environment> {
     for caller in &sandi.plan().callers {
         environment.set(format!("SANDI_TOKEN_{}", caller.name.to_uppercase()), &caller.token);
     }
+    environment.set("SANDI_ACTOR_TOKEN_ADMIN", sandi.actor_token(&people.admin, ACTOR_TOKEN_LIFE)?);
     let database = set(Program::Identity, "database.migrate_url").or_else(|| set(Program::Identity, "database.url"));
     environment.set("SANDI_DATABASE_URL", database.map_or_else(|| postgres.owner_url(NAME), ToOwned::to_owned));
     let amqp = |program, own: String| set(program, "amqp.url").map_or(own, ToOwned::to_owned);

@@ -120,8 +120,13 @@ impl Ground {
                 let request = json!({"supportCode": self.support_code, "locale": "en", "reason": "ticket 4711"});
                 ("support", request, "OK")
             }
-            // Not built yet: nothing in it is looked at.
-            "ListAuditEvents" => ("support", json!({"pageSize": 10}), "METHOD_UNKNOWN"),
+            "ListAuditEvents" => {
+                let request = json!({
+                    "organizationId": organization_id, "userId": member_id, "action": "AdminReset",
+                    "fromTime": "2026-01-01T00:00:00Z", "toTime": "2126-01-01T00:00:00Z", "pageSize": 10,
+                });
+                ("support", request, "OK")
+            }
             _ => return None,
         };
         Some(Good { caller, request, outcome })

@@ -117,9 +117,6 @@ fn missing(rpc: &str) -> Vec<(&'static str, &'static str)> {
 fn rule(rpc: &str, path: &str) -> Option<Rule> {
     let creates = rpc.starts_with("Create");
     Some(match (rpc, path) {
-        // Answered with METHOD_UNKNOWN, whatever stands in it.
-        ("ListAuditEvents", _) => Rule::Anything,
-
         (_, "requester.ip") => ip(),
         (_, "requester.user_agent") => text(false, 512, "u"),
         (_, "requester.locale") | ("ExplainReset", "locale") => locale(),
@@ -157,7 +154,9 @@ fn rule(rpc: &str, path: &str) -> Option<Rule> {
         ("GetOrganization" | "ListUsers" | "ListResets", "organization_id") => uuid(true),
         ("GetOrganization", "slug") => slug(),
         ("ListUsers", "query") => text(false, 256, "b"),
-        ("ListResets", "user_id") => uuid(false),
+        ("ListResets", "user_id") | ("ListAuditEvents", "organization_id" | "user_id") => uuid(false),
+        ("ListAuditEvents", "action") => text(false, 64, "a"),
+        ("ListAuditEvents", "from_time" | "to_time") => moment(),
         ("GetReset", "reset_id" | "request_id") | ("RevokeReset" | "ExplainReset", "reset_id") => uuid(true),
         (_, "support_code") => support_code(),
 
@@ -403,9 +402,26 @@ fn link_life() -> Rule {
 }
 
 fn duration(seconds: i64, nanos: i32) -> Value {
+    time("google.protobuf.Duration", seconds, nanos)
+}
+
+/// Outside of the years 0001 to 9999, or with nanoseconds that are none.
+fn moment() -> Rule {
+    let moments = [
+        (-62_135_596_801, 0),
+        (253_402_300_800, 0),
+        (0, -1),
+        (0, 1_000_000_000),
+        (i64::MIN, 0),
+        (i64::MAX, 0),
+        (0, i32::MIN),
+    ];
+    refused(moments.map(|(seconds, nanos)| bad(time("google.protobuf.Timestamp", seconds, nanos))))
+}
+
+fn time(name: &str, seconds: i64, nanos: i32) -> Value {
     let pool = e2e::contract::rpc("AdminReset").parent_pool().clone();
-    let mut message =
-        DynamicMessage::new(pool.get_message_by_name("google.protobuf.Duration").expect("it is imported"));
+    let mut message = DynamicMessage::new(pool.get_message_by_name(name).expect("it is imported"));
     message.set_field_by_name("seconds", Value::I64(seconds));
     message.set_field_by_name("nanos", Value::I32(nanos));
     Value::Message(message)

@@ -4,6 +4,7 @@ use e2e::{
     Person, World,
     people::{PASSWORD, requester},
     refused,
+    wire::Call,
 };
 use futures::future::join_all;
 use proto::identity::v1::{
@@ -283,4 +284,31 @@ async fn a_failure_is_not_stored_so_its_key_may_be_used_again() {
     let renamed = User { username: "budi.tua".to_owned(), ..budi };
     crate::calls::update(world.crm(), renamed, &["username"]).await.expect("the system of record may");
     world.crm().directory.create_user(taken).await.expect("the same key, a free name");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_given_to_whoever_asks_again() {
+    let world = World::build().identities(2).wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    // The caller goes away before the call has come, while it is hashed, and when it is long done.
+    for (round, pause) in [0, 2, 10, 30, 80, 1000].into_iter().enumerate() {
+        let (username, address) = (format!("kasir{round}"), format!("kasir{round}@kopi.example"));
+        let user = world.user(&kopi, Person::named(&username).email(&address).password("")).await;
+        world.request_reset(&username).await;
+        let token = world.token_to(&address).await;
+        let key = format!("kunci-{round}");
+        let request = serde_json::json!({"token": token, "newPassword": NEW, "idempotencyKey": key});
+        let call = Call::of("CompleteReset", request).bearer(world.token("gateway"));
+        let wire = world.wire().await;
+        let _lost = tokio::time::timeout(std::time::Duration::from_millis(pause), wire.call(call)).await;
+        drop(wire);
+
+        let again = CompleteResetRequest { requester: None, confirm_password: None, ..complete(&token, NEW, &key) };
+        let answer = world.client("gateway", 1).identity.complete_reset(again).await;
+        let answer = answer.unwrap_or_else(|status| panic!("after {pause} ms: {:?}", e2e::Refusal::from(&status)));
+        assert_eq!(answer.into_inner().credential_version, user.credential_version + 1, "after {pause} ms");
+        world.log_in(&username, NEW).await.expect("the password is set");
+        settled(&world).await;
+        assert_eq!(world.sink().mails_to(&address).len(), 2, "the link and one notice, after {pause} ms");
+    }
 }

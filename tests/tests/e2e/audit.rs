@@ -1,0 +1,183 @@
+//! What was done, by whom, to whom, and how it ended.
+
+use e2e::{Person, Refusal, World, client::Client, people::PASSWORD, refused};
+use futures::future::join_all;
+use proto::identity::v1::{
+    AuditEvent, CheckResetRequest, GetUserRequest, ListAuditEventsRequest, ListAuditEventsResponse, Role,
+    UpdateUserRequest, User, VerifyPasswordRequest, get_user_request::Key,
+};
+use tonic::{Code, Response, Status};
+
+use crate::calls::{admin_reset, settled};
+
+async fn list(client: Client, request: ListAuditEventsRequest) -> Result<Response<ListAuditEventsResponse>, Status> {
+    client.support.clone().list_audit_events(request).await
+}
+
+/// All events that a filter leaves, newest first, by pages of so many.
+async fn all(world: &World, filter: ListAuditEventsRequest, page_size: i32) -> Vec<AuditEvent> {
+    let mut events = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = ListAuditEventsRequest { page_size, page_token, ..filter.clone() };
+        let page = list(world.support(), request).await.expect("a page").into_inner();
+        assert!(page.events.len() <= usize::try_from(page_size).unwrap());
+        events.extend(page.events);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return events;
+        }
+    }
+}
+
+fn outcomes(events: &[AuditEvent]) -> Vec<(&str, &str, &str)> {
+    events.iter().map(|event| (event.action.as_str(), event.outcome.as_str(), event.cause.as_str())).collect()
+}
+
+#[tokio::test]
+async fn what_happened_to_a_user_is_told_from_the_request_to_the_new_password() {
+    let world = World::build().wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    let teh = world.organization("teh").await;
+    let siti = world.user(&kopi, Person::named("siti").role(Role::Admin).password("")).await;
+    let budi = world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+    world.user(&teh, Person::named("tono").role(Role::Admin).password("")).await;
+
+    world.log_in("budi", "wrong").await.expect_err("it is wrong");
+    admin_reset(world.gateway(), &siti, &budi).await.expect("an admin may");
+    let token = world.token_to("budi@kopi.example").await;
+    world.complete_reset(&token, "awan putih di atas ladang 3").await.expect("the link is good");
+    let disable = UpdateUserRequest {
+        user: Some(User { user_id: budi.user_id.clone(), email: "baru@kopi.example".to_owned(), ..User::default() }),
+        reason: "ticket 4711".to_owned(),
+        ..Default::default()
+    };
+    world.support().directory.update_user(disable).await.expect("support may");
+    settled(&world).await;
+
+    let of_budi = || ListAuditEventsRequest { user_id: budi.user_id.clone(), ..Default::default() };
+    let events = all(&world, of_budi(), 500).await;
+    let called: Vec<_> =
+        outcomes(&events).into_iter().filter(|(action, ..)| !action.starts_with(char::is_lowercase)).collect();
+    assert_eq!(
+        called,
+        [
+            ("UpdateUser", "ok", ""),
+            ("CompleteReset", "ok", ""),
+            ("AdminReset", "ok", ""),
+            ("VerifyPassword", "PASSWORD_MISMATCH", "wrong password"),
+            ("CreateUser", "ok", ""),
+        ],
+        "newest first"
+    );
+    let found = |action: &str| events.iter().find(|event| event.action == action).unwrap();
+    let reset = found("AdminReset");
+    assert_eq!((reset.caller.as_str(), reset.actor_user_id.as_str()), ("gateway", siti.user_id.as_str()));
+    assert_eq!(reset.organization_id, kopi.organization_id);
+    assert_eq!(reset.reason, "asked for at the counter");
+    assert_eq!(reset.trace_id.len(), 32, "{}", reset.trace_id);
+    assert_eq!(reset.ip_prefix, "203.0.113.0/24");
+    assert_eq!((found("UpdateUser").caller.as_str(), found("UpdateUser").reason.as_str()), ("support", "ticket 4711"));
+
+    // Every filter, and all of them in pages of every size.
+    let told = outcomes(&events);
+    for size in 1..4 {
+        assert_eq!(outcomes(&all(&world, of_budi(), size).await), told, "in pages of {size}");
+    }
+    let resets = ListAuditEventsRequest { action: "AdminReset".to_owned(), ..Default::default() };
+    assert_eq!(all(&world, resets, 10).await, [reset.clone()]);
+    let elsewhere = ListAuditEventsRequest { organization_id: teh.organization_id.clone(), ..of_budi() };
+    assert_eq!(all(&world, elsewhere, 10).await, []);
+    let here = ListAuditEventsRequest { organization_id: teh.organization_id, ..Default::default() };
+    assert_eq!(outcomes(&all(&world, here, 10).await), [("CreateUser", "ok", ""), ("CreateOrganization", "ok", "")]);
+    let before = ListAuditEventsRequest { to_time: reset.event_time, ..of_budi() };
+    let after = ListAuditEventsRequest { from_time: reset.event_time, ..of_budi() };
+    let (before, after) = (all(&world, before, 10).await, all(&world, after, 10).await);
+    assert_eq!([after.clone(), before.clone()].concat(), events);
+    assert_eq!(after.last(), Some(reset), "from_time is included, to_time is not");
+}
+
+#[tokio::test]
+async fn a_page_token_is_good_for_its_own_filter_and_caller_only() {
+    let world = World::build().mailers(0).wide_limits().caller("auditor", &["audit.read"]).start().await;
+    world.organization("kopi").await;
+    world.organization("teh").await;
+    let first = ListAuditEventsRequest { page_size: 1, ..Default::default() };
+    let token = list(world.support(), first.clone()).await.expect("a page").into_inner().next_page_token;
+    assert!(!token.is_empty());
+    let next = ListAuditEventsRequest { page_token: token.clone(), ..first };
+    list(world.support(), next.clone()).await.expect("its own");
+    let filtered = ListAuditEventsRequest { action: "CreateOrganization".to_owned(), ..next.clone() };
+    let (other, forged) = (token[..token.len() - 1].to_owned() + "!", ["A", &token[1..]].concat());
+    for (client, request) in [
+        (world.client("auditor", 0), next.clone()),
+        (world.support(), filtered),
+        (world.support(), ListAuditEventsRequest { page_token: other, ..next.clone() }),
+        (world.support(), ListAuditEventsRequest { page_token: forged, ..next.clone() }),
+    ] {
+        let refusal = refused(list(client, request).await);
+        assert_eq!((refusal.reason.as_str(), refusal.fields()), ("FIELD_INVALID", vec!["page_token"]));
+    }
+    let refusal = refused(list(world.gateway(), next).await);
+    assert_eq!((refusal.code, refusal.reason.as_str()), (Code::PermissionDenied, "SCOPE_MISSING"));
+}
+
+#[tokio::test]
+async fn a_mixed_load_leaves_as_many_events_as_calls() {
+    const EACH: usize = 12;
+    let world =
+        World::build().identities(2).mailers(0).wide_limits().caller("portal", &["password.reset"]).start().await;
+    let kopi = world.organization("kopi").await;
+    let siti = world.user(&kopi, Person::named("siti").role(Role::Admin).password("")).await;
+    let mut users = Vec::new();
+    for number in 0..EACH {
+        let email = format!("kasir{number}@kopi.example");
+        users.push(world.user(&kopi, Person::named(&format!("kasir{number}")).email(&email)).await);
+    }
+    let owner = world.user(&kopi, Person::named("owner").role(Role::Owner).password("")).await;
+    let before = all(&world, ListAuditEventsRequest::default(), 500).await.len();
+
+    let calls = (0..EACH * 7).map(|number| {
+        let (user, world, siti, owner) = (&users[number % EACH], &world, &siti, &owner);
+        let index = number % 2;
+        let password = if number / EACH == 0 { PASSWORD } else { "wrong" };
+        let log_in =
+            VerifyPasswordRequest { username: user.username.clone(), password: password.to_owned(), requester: None };
+        async move {
+            let reason = match number / EACH {
+                0 | 1 => reason(world.client("gateway", index).identity.verify_password(log_in).await),
+                2 => reason(admin_reset(world.client("gateway", index), siti, user).await),
+                3 => reason(admin_reset(world.client("gateway", index), siti, owner).await),
+                4 => {
+                    let request = CheckResetRequest { token: format!("{number:0>43}") };
+                    reason(world.client("gateway", index).identity.check_reset(request).await)
+                }
+                5 => {
+                    // What a caller may not is kept too; what it may look at is not.
+                    let request = GetUserRequest { key: Some(Key::UserId(user.user_id.clone())) };
+                    reason(world.client("portal", index).directory.get_user(request).await)
+                }
+                _ => reason(crate::calls::set_state(world.client("crm", index), user, user.state()).await),
+            };
+            let action =
+                ["VerifyPassword", "VerifyPassword", "AdminReset", "AdminReset", "CheckReset", "GetUser", "UpdateUser"];
+            (action[number / EACH].to_owned(), reason)
+        }
+    });
+    let mut answered = join_all(calls).await;
+    // Nothing was done, and nothing is kept, of what a slow machine had no time for.
+    answered.retain(|(_, reason)| reason != "HASHER_BUSY");
+    answered.sort();
+    let events = all(&world, ListAuditEventsRequest::default(), 500).await;
+    let mut kept: Vec<_> = events[..events.len() - before]
+        .iter()
+        .filter(|event| event.action.starts_with(char::is_uppercase))
+        .map(|event| (event.action.clone(), event.outcome.clone()))
+        .collect();
+    kept.sort();
+    assert_eq!(kept, answered);
+}
+
+fn reason<T>(outcome: Result<Response<T>, Status>) -> String {
+    outcome.map_or_else(|status| Refusal::from(&status).reason, |_| "ok".to_owned())
+}
