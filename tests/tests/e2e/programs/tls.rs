@@ -5,8 +5,8 @@ use std::{fs, path::PathBuf, time::Duration};
 use e2e::{World, client::Client, refused};
 use proto::identity::v1::{GetUserRequest, get_user_request::Key};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, ExtendedKeyUsagePurpose,
+    IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, date_time_ymd,
 };
 use testbed::{
     ports,
@@ -38,6 +38,25 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).expect("it signs itself"))
     }
 
+    /// A list that revokes certificates by their numbers.
+    pub fn revoke(&self, numbers: &[u8]) -> String {
+        let revoked = |number: &u8| RevokedCertParams {
+            serial_number: vec![*number].into(),
+            revocation_time: date_time_ymd(2026, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 1, 1),
+            next_update: date_time_ymd(2200, 1, 1),
+            crl_number: vec![1].into(),
+            issuing_distribution_point: None,
+            revoked_certs: numbers.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.0).expect("it signs").pem().expect("it can be written")
+    }
+
     /// Its own certificate.
     pub fn pem(&self) -> String {
         self.0.pem()
@@ -64,7 +83,7 @@ impl Authority {
 }
 
 impl Issued {
-    fn identity(&self) -> Identity {
+    pub fn identity(&self) -> Identity {
         Identity::from_pem(fs::read(&self.certificate).unwrap(), fs::read(&self.key).unwrap())
     }
 }
@@ -78,6 +97,11 @@ pub struct Served {
 
 impl Served {
     pub fn start(world: &World, certificates: &Issued, client_ca: Option<&str>) -> Self {
+        Self::start_with(world, certificates, client_ca, &[])
+    }
+
+    /// As [`Served::start`], with further settings.
+    pub fn start_with(world: &World, certificates: &Issued, client_ca: Option<&str>, further: &[String]) -> Self {
         let (grpc, admin) = (ports::free(), ports::free());
         let mut settings = vec![
             "development=false".to_owned(),
@@ -92,6 +116,7 @@ impl Served {
             fs::write(&path, client_ca).expect("it can be written");
             settings.push(format!("grpc.tls.client_ca={}", path.display()));
         }
+        settings.extend_from_slice(further);
         let settings = settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]);
         let file = world.path("identity.toml").display().to_string();
         let mut process = Start::new(
@@ -107,7 +132,7 @@ impl Served {
         Self { _process: process, port: grpc, token: world.token("crm").to_owned() }
     }
 
-    fn channel(&self, tls: Option<ClientTlsConfig>) -> Channel {
+    pub fn channel(&self, tls: Option<ClientTlsConfig>) -> Channel {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let endpoint = Endpoint::from_shared(format!("{scheme}://localhost:{}", self.port)).expect("a URL");
         let endpoint = match tls {
@@ -134,7 +159,8 @@ fn assert_no_connection(outcome: Result<Response<proto::identity::v1::GetUserRes
     assert!(status.details().is_empty(), "{what}: {status:?}");
 }
 
-fn trusting(authority: &Authority) -> ClientTlsConfig {
+/// A client that trusts the authority.
+pub fn trusting(authority: &Authority) -> ClientTlsConfig {
     ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority.pem())).domain_name("localhost")
 }
 
