@@ -125,7 +125,7 @@ pub struct TlsSettings {
 }
 
 /// Whether a client certificate must be there. One that is must be good in either case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientCertificates {
     /// Without one there is no connection.

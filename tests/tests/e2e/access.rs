@@ -35,7 +35,7 @@ const SCOPES: [&str; 12] = [
     "forward-requester",
     "assert-actor",
 ];
-/// What the demo's callers have (brief, section 4).
+/// What a world's own callers have.
 const USUAL: [(&str, &[&str]); 3] = [
     (
         "gateway",

@@ -8,16 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::random;
 
-/// What the web gateway may do.
-pub const GATEWAY: &[&str] = &[
-    "password.reset",
-    "password.change",
-    "password.verify",
-    "password.admin",
-    "directory.read",
-    "forward-requester",
-    "assert-actor",
-];
+/// What the web gateway may do; it proves by signed tokens for which admin it acts.
+pub const GATEWAY: &[&str] =
+    &["password.reset", "password.change", "password.verify", "password.admin", "directory.read", "forward-requester"];
 /// What the CRM's services may do.
 pub const CRM: &[&str] = &[
     "password.verify",
@@ -51,6 +44,13 @@ impl Caller {
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             token: random::secret(),
         }
+    }
+
+    /// The same with a scope more.
+    #[must_use]
+    pub fn and(mut self, scope: &str) -> Self {
+        self.scopes.push(scope.to_owned());
+        self
     }
 
     /// The three callers that everybody has: `gateway`, `crm` and `support`.

@@ -144,6 +144,7 @@ pub(super) fn mailer(plan: &Plan, admin: SocketAddr) -> Result<String> {
 pub(super) fn gateway(plan: &Plan, web: Web) -> Result<String> {
     let at = |name: &str| plan.directory.join(name).display().to_string();
     let (token, key) = (at("secrets/gateway-token"), at("secrets/gateway-cookie-key"));
+    let (issuer, audience, signs) = (actors::ISSUER, actors::AUDIENCE, at(actors::KEY_FILE));
     let moved = plan.overrides.iter().rev().find_map(|given| given.text_of(Program::Identity, "grpc.listen"));
     let first = plan.identities.first().map(|listen| listen.grpc.to_string());
     let identity = format!("http://{}", moved.map(ToOwned::to_owned).or(first).context("no identity process")?);
@@ -157,6 +158,10 @@ pub(super) fn gateway(plan: &Plan, web: Web) -> Result<String> {
         token_file = token
         [cookie]
         key_file = key
+        [actors]
+        issuer = issuer
+        audience = audience
+        key_file = signs
         [admin]
         listen = admin
     };

@@ -135,7 +135,10 @@ impl Answer {
     #[expect(clippy::print_stdout, reason = "a person reads it")]
     pub fn show(&self) {
         // In JSON's own way, so that the shell's quotes stay whole.
-        let request = self.request.to_string().replace('\'', r"\u0027");
+        let mut request = self.request.to_string().replace('\'', r"\u0027");
+        if let Some(token) = self.request["actor"]["token"].as_str() {
+            request = request.replace(token, "'\"$SANDI_ACTOR_TOKEN_ADMIN\"'");
+        }
         println!(
             "\n$ buf curl --timeout 5s --protocol grpc --http2-prior-knowledge \\\n    \
              -H \"authorization: Bearer ${}\" \\\n    -d '{request}' \\\n    \"$SANDI_GRPC_ADDR/{}\"",

@@ -362,7 +362,7 @@ impl Demo {
     }
 
     fn admin(&self) -> Result<Value> {
-        Ok(json!({ "userId": self.environment.get("SANDI_DEMO_ADMIN_ID")? }))
+        Ok(json!({ "token": self.environment.get("SANDI_ACTOR_TOKEN_ADMIN")? }))
     }
 }
 
