@@ -9,6 +9,7 @@ pub mod browser;
 pub mod http;
 pub mod mailbox;
 pub mod ports;
+pub mod postfix;
 pub mod postgres;
 pub mod private;
 pub mod process;

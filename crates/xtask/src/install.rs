@@ -1,10 +1,14 @@
 //! Installs what is missing, where it may.
 
-use std::process::{Command, Output, Stdio};
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
 
 use anyhow::{Result, bail};
 use launch::Line;
-use testbed::{postgres, rabbitmq};
+use testbed::{postfix, postgres, rabbitmq};
 
 /// Something that a package of Debian brings.
 pub struct Package {
@@ -25,6 +29,40 @@ const SERVERS: [Package; 2] = [
 /// As [`packages`].
 pub fn servers(line: &mut Line) -> Result<()> {
     packages(line, &SERVERS)
+}
+
+/// Makes sure of Postfix, without making it the mail server of this machine.
+///
+/// # Errors
+/// When it cannot be run here, and why.
+pub fn postfix(line: &mut Line) -> Result<()> {
+    if postfix::program().is_none() {
+        if Path::new("/usr/sbin/sendmail").exists() {
+            bail!("this machine has another mail server, whose place Postfix would take");
+        }
+        without_settings("postfix postfix/main_mailer_type select No configuration")?;
+        packages(line, &[Package { name: "postfix", there: || postfix::program().is_some() }])?;
+    }
+    match postfix::obstacle() {
+        Some(why) => bail!(why),
+        None => Ok(()),
+    }
+}
+
+/// Answers a package's question before it is installed.
+fn without_settings(answer: &str) -> Result<()> {
+    let Some(prefix) = privileged() else { return Ok(()) };
+    let mut words = prefix.iter().chain(&["debconf-set-selections"]);
+    let mut child = Command::new(words.next().expect("it is one"))
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    child.stdin.take().expect("it is piped").write_all(answer.as_bytes())?;
+    match child.wait()?.success() {
+        true => Ok(()),
+        false => bail!("debconf-set-selections failed"),
+    }
 }
 
 /// Makes sure of what these packages bring.

@@ -27,7 +27,7 @@ impl Account {
         if !is_root() {
             return Ok(Self { other: None });
         }
-        let other = system_account("postgres").context("there is no user `postgres` to run PostgreSQL as")?;
+        let other = process::account("postgres").context("there is no user `postgres` to run PostgreSQL as")?;
         let account = Self { other: Some(other) };
         fs::create_dir_all(directory)?;
         if process::run(account.command("test").args(["-x".as_ref(), directory]), "").is_err() {
@@ -95,12 +95,4 @@ pub fn reachable_directory(wanted: &Path) -> Result<PathBuf> {
     let other = Path::new("/var/tmp").join(format!("sandi-{name}"));
     Account::current(&other)?;
     Ok(other)
-}
-
-/// User and group id of an account of the machine.
-fn system_account(name: &str) -> Option<(u32, u32)> {
-    let accounts = fs::read_to_string("/etc/passwd").ok()?;
-    let fields: Vec<&str> =
-        accounts.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name)?;
-    Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
 }

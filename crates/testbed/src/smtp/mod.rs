@@ -5,6 +5,7 @@
 mod script;
 mod session;
 mod store;
+mod tls;
 
 use std::{
     net::SocketAddr,
@@ -15,6 +16,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use tokio::{net::TcpListener, sync::Notify};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use script::{Act, Phase, Rule};
@@ -55,6 +57,7 @@ struct State {
     rules: Vec<Rule>,
     journal: Vec<Entry>,
     connections: u64,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Sink {
@@ -82,6 +85,17 @@ impl Sink {
     /// From now on, follow this rule; the latest fitting rule wins.
     pub fn script(&self, rule: Rule) {
         self.shared.state().rules.push(rule);
+    }
+
+    /// From now on offers STARTTLS, and AUTH behind it, with a fresh certificate for this name or address. Gives the
+    /// certificate (PEM), which is its own authority.
+    ///
+    /// # Errors
+    /// When the name is none.
+    pub fn encrypt(&self, name: &str) -> Result<String> {
+        let (acceptor, certificate) = tls::acceptor(name)?;
+        self.shared.state().tls = Some(acceptor);
+        Ok(certificate)
     }
 
     /// Forgets all rules: every mail is accepted again.
@@ -132,6 +146,10 @@ impl Sink {
 impl Shared {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no holder panics")
+    }
+
+    fn tls(&self) -> Option<TlsAcceptor> {
+        self.state().tls.clone()
     }
 
     fn keep(&self, mail: Mail) -> Result<()> {

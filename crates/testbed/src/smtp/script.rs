@@ -9,6 +9,10 @@ pub enum Phase {
     Banner,
     /// `EHLO` or `HELO`.
     Hello,
+    /// `STARTTLS`.
+    StartTls,
+    /// `AUTH`.
+    Auth,
     /// `MAIL FROM`.
     Mail,
     /// `RCPT TO`.
@@ -31,6 +35,8 @@ pub enum Act {
     Reply(u16, String),
     /// Wait, then go on as usual.
     Delay(Duration),
+    /// Answer as usual, but one byte at a time with this pause before each.
+    Trickle(Duration),
     /// Close the connection without a reply.
     Drop,
     /// Keep the mail (after the final dot), then close the connection without a reply.

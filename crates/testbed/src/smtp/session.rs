@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
 };
 use tokio_util::sync::CancellationToken;
@@ -40,8 +40,16 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: Can
     }
 }
 
+/// A connection, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 struct Session {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
+    encrypted: bool,
+    /// Before each byte of the next reply.
+    pace: Option<Duration>,
     shared: Arc<Shared>,
     connection: u64,
     from: Option<String>,
@@ -60,7 +68,8 @@ impl Session {
             state.connections += 1;
             state.connections
         };
-        Self { stream: BufReader::new(stream), shared, connection, from: None, to: Vec::new() }
+        let stream: BufReader<Box<dyn Stream>> = BufReader::new(Box::new(stream));
+        Self { stream, encrypted: false, pace: None, shared, connection, from: None, to: Vec::new() }
     }
 
     async fn run(mut self) -> Result<()> {
@@ -80,9 +89,23 @@ impl Session {
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => {
                 self.reset();
-                let extensions = format!("sink\nPIPELINING\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nSIZE {MAX_SIZE}");
+                let mut extensions =
+                    format!("sink\nPIPELINING\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nSIZE {MAX_SIZE}");
+                match (self.encrypted, self.shared.tls().is_some()) {
+                    (true, _) => extensions.push_str("\nAUTH PLAIN LOGIN"),
+                    (false, true) => extensions.push_str("\nSTARTTLS"),
+                    (false, false) => {}
+                }
                 self.answer(Phase::Hello, 250, &extensions).await
             }
+            "STARTTLS" if !self.encrypted && self.shared.tls().is_some() => {
+                let replied = self.answer(Phase::StartTls, 220, "2.0.0 go ahead").await?;
+                if replied == Some(220) {
+                    self.encrypt().await?;
+                }
+                Ok(replied)
+            }
+            "AUTH" if self.encrypted => self.answer(Phase::Auth, 235, "2.7.0 welcome").await,
             "HELO" => {
                 self.reset();
                 self.answer(Phase::Hello, 250, "sink").await
@@ -118,6 +141,17 @@ impl Session {
         }
     }
 
+    /// Goes on in TLS.
+    async fn encrypt(&mut self) -> Result<()> {
+        let acceptor = self.shared.tls().context("there is no certificate")?;
+        let plain = std::mem::replace(&mut self.stream, BufReader::new(Box::new(tokio::io::empty())));
+        let encrypted = acceptor.accept(plain.into_inner()).await?;
+        self.stream = BufReader::new(Box::new(encrypted));
+        self.encrypted = true;
+        self.reset();
+        Ok(())
+    }
+
     async fn content(&mut self) -> Result<Replied> {
         let replied = self.answer(Phase::Data, 354, "go on, end with a dot").await?;
         if replied != Some(354) {
@@ -141,6 +175,7 @@ impl Session {
         match self.act(Phase::Final) {
             None => {}
             Some(Act::Delay(pause)) => tokio::time::sleep(pause).await,
+            Some(Act::Trickle(pause)) => self.pace = Some(pause),
             Some(Act::Reply(code, text)) => {
                 if (200..300).contains(&code) {
                     self.shared.keep(mail)?;
@@ -202,6 +237,10 @@ impl Session {
                 tokio::time::sleep(pause).await;
                 self.reply(phase, code, text).await
             }
+            Some(Act::Trickle(pause)) => {
+                self.pace = Some(pause);
+                self.reply(phase, code, text).await
+            }
             Some(Act::Drop | Act::KeepAndDrop) => {
                 self.note(phase, None);
                 Ok(None)
@@ -224,7 +263,17 @@ impl Session {
         let (last, others) = lines.split_last().unwrap_or((&"", &[]));
         let mut reply: String = others.iter().map(|line| format!("{code}-{line}\r\n")).collect();
         reply += &format!("{code} {last}\r\n");
-        self.stream.write_all(reply.as_bytes()).await?;
+        match self.pace.take() {
+            None => self.stream.write_all(reply.as_bytes()).await?,
+            Some(pause) => {
+                for byte in reply.as_bytes() {
+                    tokio::time::sleep(pause).await;
+                    self.stream.write_all(&[*byte]).await?;
+                    self.stream.flush().await?;
+                }
+            }
+        }
+        self.stream.flush().await?;
         // A server that says 421 closes the connection (RFC 5321 section 3.8).
         Ok((code != 421).then_some(code))
     }

@@ -20,10 +20,11 @@ struct Need {
     bring: fn() -> Result<Option<(&'static str, PathBuf)>>,
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need { tests: "browser::", bring: || chromium().and_then(|()| Ok(Some(("SANDI_TEST_AXE", tools::axe()?)))) },
     Need { tests: "mail_programs::", bring: || Ok(Some(("SANDI_TEST_DOIUSE", tools::doiuse()?))) },
     Need { tests: "spelling::", bring: || hunspell().map(|()| None) },
+    Need { tests: "postfix::", bring: || install::postfix(&mut Line::new("")).map(|()| None) },
 ];
 
 const CHROMIUM: [Package; 2] = [
