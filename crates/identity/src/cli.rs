@@ -4,6 +4,7 @@ mod directory;
 mod doctor;
 mod keys;
 mod migrate;
+mod parked;
 
 use std::path::PathBuf;
 
@@ -65,6 +66,9 @@ enum Command {
     /// Keys of the seal and of the digests.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The mailer's statuses that were put aside: why, and back into the queue with them, or away.
+    #[command(subcommand, after_help = "Example: identity parked list --config /etc/sandi/identity.toml")]
+    Parked(messaging::parked::desk::Command),
     /// Organisations, without the gRPC port.
     #[command(subcommand)]
     Organization(directory::OrganizationCommand),
@@ -138,6 +142,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
                 doctor::run(settings).await
             }
             Command::Keys(_) | Command::Ready | Command::Config(_) | Command::Manual(_) | Command::Version { .. } => {
+                Ok(())
+            }
+            Command::Parked(command) => {
+                say(parked::run(&command, &settings).await?.trim_end());
                 Ok(())
             }
             Command::Organization(command) => directory::organization(command, settings).await,

@@ -119,6 +119,11 @@ async fn handle(service: &Service, delivery: &Delivery, measures: &Measures, end
     }
 }
 
+/// Whether a message is a status that can be applied.
+pub fn is_understood(body: &[u8]) -> bool {
+    Status::read(body).is_some()
+}
+
 /// A status, checked.
 struct Status {
     event_id: Uuid,

@@ -53,6 +53,15 @@ pub struct Parts {
     pub broker: Broker,
 }
 
+/// Where the broker is, and who we are there.
+///
+/// # Errors
+/// When `amqp.url` is not set or no URL.
+pub fn broker(settings: &Settings) -> anyhow::Result<Broker> {
+    let url = url_from(settings.amqp.url_file.as_deref(), settings.amqp.url.as_ref(), "amqp.url")?;
+    Broker::new(url, "sandi-identity").context("amqp.url")
+}
+
 impl Parts {
     /// Reads and checks what the settings point to. Nothing is connected yet.
     ///
@@ -64,8 +73,7 @@ impl Parts {
         let actors = Actors::load(&settings.actors, Arc::new(SystemClock))?;
         let tls = tls::load(&settings.grpc.tls)?;
         let keys = KeyRing::load(&settings.keys.directory, Role::Identity).context("keys.directory")?;
-        let amqp = url_from(settings.amqp.url_file.as_deref(), settings.amqp.url.as_ref(), "amqp.url")?;
-        let broker = Broker::new(amqp, "sandi-identity").context("amqp.url")?;
+        let broker = broker(&settings)?;
         if !settings.development && broker.has_built_in_login() {
             anyhow::bail!("amqp.url: the broker's built-in login (guest) is for development mode only");
         }

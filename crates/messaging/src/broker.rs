@@ -47,6 +47,9 @@ pub enum BrokerError {
     /// An exchange or a queue is not there (AMQP reply 404).
     #[error("{0} does not exist")]
     Absent(String),
+    /// The broker did not confirm that it has a message.
+    #[error("{0} did not take the message")]
+    Lost(String),
     /// The broker refused or broke off: missing right (403), other properties (406), connection lost.
     #[error("the broker operation failed")]
     Operation(#[source] Fault),

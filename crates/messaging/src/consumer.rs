@@ -30,6 +30,11 @@ const BIND_RETRY: Duration = Duration::from_secs(2);
 /// How often the topology is declared again while all is well: a binding or an exchange that somebody
 /// deletes breaks no connection, so that nothing else would bring it back.
 const REPAIR: Duration = Duration::from_secs(60);
+/// A message that came back so often may be what kills its reader: it is handled alone, so that it takes no
+/// neighbours with it.
+const SUSPECT: u32 = 2;
+/// What has not killed its reader by then only takes its time, and others go on beside it.
+const ALONE: Duration = Duration::from_secs(10);
 /// A connection that held so long starts the waits between attempts anew.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -69,7 +74,9 @@ pub enum Verdict {
 /// Connects again for as long as it takes whenever the connection, the channel or the queue is lost,
 /// and declares the topology of the side that reads `queue`, then and every minute. `state` is told
 /// `Ok` while everything stands, else what is wrong. What was being handled when a connection
-/// broke goes on, but comes again. A handler that panics parks its message.
+/// broke goes on, but comes again. A handler that panics parks its message. One that came back twice
+/// is handled alone, and until the first good one has come only one is taken at a time: a message that kills
+/// its reader raises the delivery count of everything the reader holds.
 ///
 /// On `stop` nothing new is taken; this returns when the running handlers are done and their
 /// verdicts are given. The caller bounds that by dropping the future.
@@ -135,6 +142,14 @@ impl<S, H> Work<S, H> {
         self.handlers.len() < usize::from(self.prefetch.max(1))
     }
 
+    fn hand_out<F>(&mut self, received: Received)
+    where
+        H: Fn(Delivery) -> F + Clone + Send + 'static,
+        F: Future<Output = Verdict> + Send + 'static,
+    {
+        self.handlers.spawn(handle(self.handler.clone(), received));
+    }
+
     async fn finish(&mut self) {
         while self.handlers.join_next().await.is_some() {}
     }
@@ -145,6 +160,9 @@ struct Session {
     link: Link,
     channel: Channel,
     consumer: Consumer,
+    queue: &'static str,
+    /// Whether as many are taken as the program handles at once, or one.
+    wide: bool,
     /// The side whose topology is kept up.
     side: Option<Side>,
 }
@@ -152,8 +170,11 @@ struct Session {
 impl Session {
     async fn open(broker: &Broker, queue: &'static str, prefetch: u16) -> Result<Self, BrokerError> {
         let link = broker.connect("consume").await?;
-        match subscribe(&link, queue, prefetch).await {
-            Ok((channel, consumer)) => Ok(Self { link, channel, consumer, side: Side::reading(queue) }),
+        match subscribe(&link, queue).await {
+            Ok((channel, consumer)) => {
+                let wide = prefetch <= 1;
+                Ok(Self { link, channel, consumer, queue, wide, side: Side::reading(queue) })
+            }
             Err(error) => {
                 link.close().await;
                 Err(error)
@@ -172,8 +193,17 @@ impl Session {
             (work.state)(Ok(()));
         }
         let mut repair_at = Instant::now();
+        let mut suspect = None;
+        let mut alone_until: Option<Instant> = None;
         loop {
-            let room = work.has_room();
+            if work.handlers.is_empty() {
+                alone_until = None;
+                if let Some(received) = suspect.take() {
+                    alone_until = Some(Instant::now() + ALONE);
+                    work.hand_out(received);
+                }
+            }
+            let room = work.has_room() && suspect.is_none() && alone_until.is_none();
             tokio::select! {
                 biased;
                 () = work.stop.cancelled() => return None,
@@ -191,15 +221,38 @@ impl Session {
                     Err(error) => return Some(error.reason()),
                 },
                 Some(_) = work.handlers.join_next() => {}
+                () = sleep_until(alone_until.unwrap_or(repair_at)), if alone_until.is_some() => {
+                    alone_until = None;
+                    if let Err(error) = self.widen(work.prefetch).await {
+                        return Some(error.reason());
+                    }
+                }
                 received = self.consumer.next(), if room => match received {
+                    Some(Ok(received)) if delivery_count(&received) >= SUSPECT => suspect = Some(received),
                     Some(Ok(received)) => {
-                        work.handlers.spawn(handle(work.handler.clone(), received));
+                        if let Err(error) = self.widen(work.prefetch).await {
+                            return Some(error.reason());
+                        }
+                        work.hand_out(received);
                     }
                     Some(Err(error)) => return Some(reason(&error)),
                     None => return Some("the broker cancelled the consumer: the queue was deleted or moved".to_owned()),
                 },
             }
         }
+    }
+
+    /// Takes as many as the program handles at once, from the first good message on. The broker counts what a
+    /// consumer holds from its beginning, so a new one takes over.
+    async fn widen(&mut self, prefetch: u16) -> Result<(), BrokerError> {
+        if self.wide {
+            return Ok(());
+        }
+        let tag = self.consumer.tag();
+        broker::within(self.channel.basic_cancel(tag, BasicCancelOptions::default())).await?;
+        self.consumer = consumer(&self.channel, self.queue, prefetch).await?;
+        self.wide = true;
+        Ok(())
     }
 
     async fn repair(&self) -> Result<(), BrokerError> {
@@ -217,16 +270,20 @@ impl Session {
     }
 }
 
-async fn subscribe(link: &Link, queue: &'static str, prefetch: u16) -> Result<(Channel, Consumer), BrokerError> {
+async fn subscribe(link: &Link, queue: &'static str) -> Result<(Channel, Consumer), BrokerError> {
     if let Some(side) = Side::reading(queue) {
         topology::declare_own(link.connection(), side).await?;
     }
     let channel = broker::channel(link.connection()).await?;
+    let consumer = consumer(&channel, queue, 1).await?;
+    Ok((channel, consumer))
+}
+
+async fn consumer(channel: &Channel, queue: &'static str, prefetch: u16) -> Result<Consumer, BrokerError> {
     broker::within(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
     let consuming =
         channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default());
-    let consumer = broker::within(consuming).await.map_err(|error| error.or_absent(|| format!("queue {queue}")))?;
-    Ok((channel, consumer))
+    broker::within(consuming).await.map_err(|error| error.or_absent(|| format!("queue {queue}")))
 }
 
 async fn handle<H, F>(handler: H, received: Received)
@@ -259,13 +316,18 @@ async fn give(acker: &Acker, verdict: Verdict) {
     }
 }
 
+fn delivery_count(received: &Received) -> u32 {
+    let headers = received.properties.headers().as_ref();
+    let count = headers.and_then(|headers| count(field(headers, "x-delivery-count")?));
+    count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
 fn delivery(received: Received) -> Delivery {
     let headers = received.properties.headers().as_ref();
-    let delivery_count = headers.and_then(|headers| count(field(headers, "x-delivery-count")?));
     Delivery {
         routing_key: received.routing_key.to_string(),
         redelivered: received.redelivered,
-        delivery_count: delivery_count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+        delivery_count: delivery_count(&received),
         message_id: received.properties.message_id().as_ref().map(ToString::to_string),
         trace: TraceHeaders::from_table(headers),
         published: headers.and_then(|headers| time(headers, PUBLISHED)),

@@ -17,7 +17,9 @@ use std::{
 use hpke::{Deserializable, Kem as _, Serializable, kem::X25519HkdfSha256};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
+use files::Found;
 pub use files::generate;
 pub use inventory::{Listed, RETIRED_LIFE, Retired, State, inventory, retire};
 pub use ring::KeyRing;
@@ -107,6 +109,9 @@ pub enum KeysError {
     /// Not one line of base64 of 32 bytes.
     #[error("{} is not a key: one line of base64 with 32 bytes is needed", .0.display())]
     Malformed(PathBuf),
+    /// What is sealed with it and to it does not open.
+    #[error("the key {0} does not work: what is sealed with it and to it does not open")]
+    Broken(KeyId),
     /// Renamed, or of another pair.
     #[error("{} holds the key {found}, which is not the one in its name", .path.display())]
     WrongName {
@@ -199,7 +204,10 @@ impl Keys {
         if own == Role::Identity {
             keys.check_sealing(directory)?;
         }
-        Ok(keys)
+        match crate::seal::broken_key(&keys.own) {
+            Some(key) => Err(KeysError::Broken(key.id.clone())),
+            None => Ok(keys),
+        }
     }
 
     /// Only the identity service seals; the mailer may keep nothing but retired keys.
@@ -235,6 +243,20 @@ impl Keys {
         &self.sealing().id
     }
 
+    /// A secret of our own from each private key, that of the key that seals first, for another use than the
+    /// seal: what it is for tells it from all others.
+    #[must_use]
+    pub fn derived(&self, purpose: &str) -> Vec<Zeroizing<[u8; KEY_BYTES]>> {
+        let secret = |key: &OwnKey| {
+            let private = Zeroizing::new(<[u8; KEY_BYTES]>::from(key.private.to_bytes()));
+            let digest = Sha256::new().chain_update(purpose).chain_update([0]).chain_update(private.as_slice());
+            Zeroizing::new(<[u8; KEY_BYTES]>::from(digest.finalize()))
+        };
+        let sealing = self.sealing();
+        let others = self.own.iter().filter(|key| key.id != sealing.id);
+        std::iter::once(sealing).chain(others).map(secret).collect()
+    }
+
     pub(crate) fn sealing(&self) -> &OwnKey {
         self.own.iter().find(|key| !key.retired).or(self.own.last()).expect("load refuses an empty set")
     }
@@ -258,9 +280,25 @@ fn read_own(directory: &Path, role: Role) -> Result<Vec<OwnKey>, KeysError> {
         let bytes = files::read_key(&found.path)?;
         let private = PrivateKey::from_bytes(bytes.as_slice()).map_err(|_| KeysError::Malformed(found.path.clone()))?;
         let public = Kem::sk_to_pk(&private);
+        check_public_half(&found, &public)?;
         keys.push(OwnKey { id: found.check(&public)?, private, public, retired: found.is_retired() });
     }
     Ok(keys)
+}
+
+/// A public half that lies beside its private one has to be of the same pair: it is what the other side is given.
+fn check_public_half(found: &Found, public: &PublicKey) -> Result<(), KeysError> {
+    let path = found.path.with_extension("pub");
+    if !path.exists() {
+        return Ok(());
+    }
+    let bytes = files::read_key(&path)?;
+    let half = PublicKey::from_bytes(bytes.as_slice()).map_err(|_| KeysError::Malformed(path.clone()))?;
+    if half.to_bytes() == public.to_bytes() {
+        Ok(())
+    } else {
+        Err(KeysError::WrongName { path, found: KeyId::of(&half) })
+    }
 }
 
 fn read_peers(directory: &Path, role: Role) -> Result<Vec<PeerKey>, KeysError> {

@@ -1,11 +1,26 @@
-//! Looking at messages that were put aside, without taking them away.
+//! Messages that were put aside: looked at without taking them away, put back into their queue, thrown away.
+//! [`desk`] is the command for that, which both programs have.
 
-use lapin::{message::BasicGetMessage, options::BasicGetOptions, types::AMQPValue};
+pub mod desk;
+
+use std::time::Duration;
+
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ExchangeKind,
+    message::BasicGetMessage,
+    options::{
+        BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions,
+        ExchangeDeleteOptions,
+    },
+    types::AMQPValue,
+};
 use time::OffsetDateTime;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     broker::{self, Broker, BrokerError},
-    headers::{count, field, text},
+    headers::{TraceHeaders, count, field, text},
+    topology,
 };
 
 /// A message in a parking queue.
@@ -47,32 +62,152 @@ fn order(parked: &Parked) -> (Option<OffsetDateTime>, Option<&str>, &[u8]) {
     (parked.time, parked.message_id.as_deref(), &parked.body)
 }
 
-async fn get(connection: &lapin::Connection, queue: &str, limit: usize) -> Result<Vec<Parked>, BrokerError> {
+/// How long the broker may take to give back what a look took out.
+const COMING_BACK: Duration = Duration::from_secs(5);
+
+/// What becomes of a parked message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays.
+    Keep,
+    /// It goes back into the queue it came from, as if it came for the first time.
+    Replay,
+    /// It is thrown away.
+    Discard,
+}
+
+/// Goes once through the messages of `parked` until `decide` has said of `meant` of them what becomes of them; the others
+/// stay. `work` is the queue they came from. A message leaves only when the broker has confirmed it elsewhere; whatever
+/// breaks off leaves it where it is.
+///
+/// # Errors
+///
+/// [`BrokerError::Absent`] if there is no such queue, [`BrokerError::Lost`] if the broker does not take a message
+/// back, else what [`Broker`] says of connections and rights.
+pub async fn settle(
+    broker: &Broker,
+    parked: &str,
+    work: &'static str,
+    meant: usize,
+    decide: impl FnMut(&Parked) -> Option<Fate>,
+) -> Result<(), BrokerError> {
+    let link = broker.connect("settle").await?;
+    let result = go_through(link.connection(), parked, work, meant, decide).await;
+    link.close().await;
+    result
+}
+
+async fn go_through(
+    connection: &Connection,
+    parked: &str,
+    work: &'static str,
+    meant: usize,
+    mut decide: impl FnMut(&Parked) -> Option<Fate>,
+) -> Result<(), BrokerError> {
     let channel = broker::channel(connection).await?;
-    let mut parked = Vec::new();
-    while parked.len() < limit {
-        let got = broker::within(channel.basic_get(queue.into(), BasicGetOptions { no_ack: false })).await;
-        match got.map_err(|error| error.or_absent(|| format!("queue {queue}")))? {
-            Some(message) => parked.push(read(message)),
-            None => break,
+    broker::within(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+    let mut way_back = WayBack { channel: &channel, work, open: false };
+    let patience = Instant::now() + COMING_BACK;
+    let mut decided = 0;
+    while decided < meant {
+        let Some(message) = next(&channel, parked).await? else {
+            // Those that were looked at a moment ago may still be on their way back.
+            if Instant::now() > patience {
+                break;
+            }
+            sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let acker = message.delivery.acker.clone();
+        let message = read(message);
+        let Some(fate) = decide(&message.0) else { continue };
+        decided += 1;
+        match fate {
+            Fate::Keep => continue,
+            Fate::Replay => way_back.take(&message).await?,
+            Fate::Discard => {}
+        }
+        broker::within(acker.ack(BasicAckOptions::default())).await?;
+    }
+    way_back.close().await?;
+    broker::close_channel(&channel).await;
+    Ok(())
+}
+
+/// An exchange named like the work queue, for as long as it is needed: the default exchange would ask for rights to
+/// write to any queue, and the one that the message came by belongs to the other side.
+struct WayBack<'a> {
+    channel: &'a Channel,
+    work: &'static str,
+    open: bool,
+}
+
+impl WayBack<'_> {
+    async fn take(&mut self, (parked, properties): &(Parked, BasicProperties)) -> Result<(), BrokerError> {
+        if !self.open {
+            topology::durable_exchange(self.channel, self.work, ExchangeKind::Fanout).await?;
+            topology::bind_queue(self.channel, self.work, self.work, "").await?;
+            self.open = true;
+        }
+        // Without what the broker wrote on it, so that its returns are counted anew.
+        let trace = TraceHeaders::from_table(properties.headers().as_ref());
+        let properties = properties.clone().with_headers(trace.to_table());
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let (exchange, key) = (self.work.into(), parked.routing_key.as_str().into());
+        let sent = self.channel.basic_publish(exchange, key, options, &parked.body, properties);
+        let confirmed = broker::within(async { sent.await?.await }).await?;
+        match confirmed {
+            Confirmation::Ack(None) => Ok(()),
+            _ => Err(BrokerError::Lost(format!("queue {}", self.work))),
         }
     }
-    // Whatever was not acknowledged goes back.
+
+    async fn close(self) -> Result<(), BrokerError> {
+        if self.open {
+            let deleted = self.channel.exchange_delete(self.work.into(), ExchangeDeleteOptions::default());
+            broker::within(deleted).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn get(connection: &Connection, queue: &str, limit: usize) -> Result<Vec<Parked>, BrokerError> {
+    let channel = broker::channel(connection).await?;
+    let mut parked = Vec::new();
+    let mut last = None;
+    while parked.len() < limit {
+        let Some(message) = next(&channel, queue).await? else { break };
+        last = Some(message.delivery.acker.clone());
+        parked.push(read(message).0);
+    }
+    // Whatever was not acknowledged goes back when the channel closes; told so, it goes back at once.
+    if let Some(last) = last {
+        let all = BasicNackOptions { requeue: true, multiple: true };
+        broker::within(last.nack(all)).await?;
+    }
     broker::close_channel(&channel).await;
     Ok(parked)
 }
 
-fn read(message: BasicGetMessage) -> Parked {
-    let death = message.properties.headers().as_ref().and_then(|headers| last_death(field(headers, "x-death")?));
+async fn next(channel: &Channel, queue: &str) -> Result<Option<BasicGetMessage>, BrokerError> {
+    let got = broker::within(channel.basic_get(queue.into(), BasicGetOptions { no_ack: false })).await;
+    got.map_err(|error| error.or_absent(|| format!("queue {queue}")))
+}
+
+fn read(message: BasicGetMessage) -> (Parked, BasicProperties) {
+    let properties = message.delivery.properties;
+    let death = properties.headers().as_ref().and_then(|headers| last_death(field(headers, "x-death")?));
     let of_death = |name| death.and_then(|death| field(death, name));
-    Parked {
-        routing_key: of_death("routing-keys").and_then(first_text).unwrap_or_else(|| message.routing_key.to_string()),
-        message_id: message.properties.message_id().as_ref().map(ToString::to_string),
+    let key = of_death("routing-keys").and_then(first_text);
+    let parked = Parked {
+        routing_key: key.unwrap_or_else(|| message.delivery.routing_key.to_string()),
+        message_id: properties.message_id().as_ref().map(ToString::to_string),
         reason: of_death("reason").and_then(text),
         count: of_death("count").and_then(count).unwrap_or_default(),
         time: of_death("time").and_then(time),
         body: message.delivery.data,
-    }
+    };
+    (parked, properties)
 }
 
 /// The broker writes the latest move first.

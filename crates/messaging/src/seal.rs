@@ -13,7 +13,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
-    keys::{Kem, Keys},
+    keys::{Kem, Keys, OwnKey},
     topology::{NOTICE_REQUESTED, RESET_REQUESTED},
 };
 
@@ -171,6 +171,24 @@ pub fn open(
     .map_err(|_| OpenError::SealBroken)?;
     let plaintext = context.open(sealed, header).map_err(|_| OpenError::SealBroken)?;
     Ok((event_header, Zeroizing::new(plaintext)))
+}
+
+/// The first key, if any, with which and to which a seal cannot be made and opened again: tried before the first
+/// event depends on it.
+pub(crate) fn broken_key(keys: &[OwnKey]) -> Option<&OwnKey> {
+    const CANARY: &[u8] = b"canary";
+    let works = |key: &OwnKey| {
+        let sender = OpModeS::Auth((key.private.clone(), key.public.clone()));
+        let (encapsulated, mut context) =
+            hpke::setup_sender::<ChaCha20Poly1305, HkdfSha256, Kem>(&sender, &key.public, CANARY).ok()?;
+        let sealed = context.seal(CANARY, CANARY).ok()?;
+        let recipient = OpModeR::Auth(key.public.clone());
+        let mut context =
+            hpke::setup_receiver::<ChaCha20Poly1305, HkdfSha256, Kem>(&recipient, &key.private, &encapsulated, CANARY)
+                .ok()?;
+        (context.open(&sealed, CANARY).ok()? == CANARY).then_some(())
+    };
+    keys.iter().find(|key| works(key).is_none())
 }
 
 /// Reads the body of a mail event without opening it.

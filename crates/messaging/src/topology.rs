@@ -244,7 +244,7 @@ fn insert(arguments: &mut FieldTable, name: &str, value: &str) {
     arguments.insert(name.into(), AMQPValue::LongString(value.into()));
 }
 
-async fn durable_exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
+pub(crate) async fn durable_exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     broker::within(channel.exchange_declare(name.into(), kind, options, FieldTable::default())).await
 }
@@ -254,7 +254,7 @@ async fn quorum_queue(channel: &Channel, name: &str, arguments: FieldTable) -> R
     broker::within(channel.queue_declare(name.into(), options, arguments)).await.map(drop)
 }
 
-async fn bind_queue(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), BrokerError> {
+pub(crate) async fn bind_queue(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), BrokerError> {
     let options = QueueBindOptions::default();
     broker::within(channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default())).await
 }

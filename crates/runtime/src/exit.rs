@@ -5,7 +5,9 @@
 //! | 0 | done, or drained after SIGTERM |
 //! | 1 | failed |
 //! | 2 | wrong usage (clap's own) |
-//! | 78 | wrong configuration (`EX_CONFIG` of sysexits.h) |
+//! | 65 | wrong input (`EX_DATAERR` of sysexits.h) |
+//! | 75 | try again later (`EX_TEMPFAIL`) |
+//! | 78 | wrong configuration (`EX_CONFIG`) |
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,6 +19,10 @@ use crate::telemetry::TelemetryError;
 pub const FAILED: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
+/// What the program was given to read is wrong.
+pub const DATA: u8 = 65;
+/// It may go well later.
+pub const TEMPORARY: u8 = 75;
 /// The configuration is wrong.
 pub const CONFIG: u8 = 78;
 
@@ -26,6 +32,12 @@ pub enum Failure {
     /// A setting is wrong or missing: exit code 78.
     #[error("{0}")]
     Config(String),
+    /// What was given to read is wrong: exit code 65.
+    #[error("{0}")]
+    Data(String),
+    /// Something is away that will come back: exit code 75.
+    #[error("{0:#}")]
+    Temporary(anyhow::Error),
     /// Anything else: exit code 1.
     #[error("{0:#}")]
     Failed(anyhow::Error),
@@ -36,6 +48,8 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Config(_) => CONFIG,
+            Self::Data(_) => DATA,
+            Self::Temporary(_) => TEMPORARY,
             Self::Failed(_) => FAILED,
         }
     }

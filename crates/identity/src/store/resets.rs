@@ -493,7 +493,8 @@ pub async fn expect_attempt(
     Ok(())
 }
 
-/// Records an attempt. A hold gives way to what the attempt came to, anything gives way to a later bounce.
+/// Records an attempt; number 0 is the last one. A hold gives way to what the attempt came to, anything gives
+/// way to a later bounce.
 ///
 /// # Errors
 /// The database's.
@@ -501,7 +502,8 @@ pub async fn record_attempt(connection: &mut PgConnection, attempt: &NewAttempt<
     sqlx::query(
         "INSERT INTO delivery_attempts AS a
              (event_id, attempt, attempt_time, outcome, relay, smtp_code, enhanced_code, phase, duration_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         VALUES ($1, coalesce(nullif($2, 0), (SELECT max(attempt) FROM delivery_attempts WHERE event_id = $1), 1),
+             $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (event_id, attempt) DO UPDATE
          SET outcome = EXCLUDED.outcome, relay = EXCLUDED.relay, smtp_code = EXCLUDED.smtp_code,
              enhanced_code = EXCLUDED.enhanced_code, phase = EXCLUDED.phase, duration_ms = EXCLUDED.duration_ms

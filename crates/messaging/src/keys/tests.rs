@@ -190,3 +190,24 @@ fn keys_do_not_show_themselves() {
     let secret = STANDARD.encode(keys.sealing().private.to_bytes());
     assert!(shown.contains(keys.sealing_id().as_str()) && !shown.contains(&secret));
 }
+
+#[test]
+fn a_private_key_beside_the_public_half_of_another_pair_is_refused() {
+    let pair = Pair::new();
+    let id = pair.mailer().sealing_id().clone();
+    let other = Pair::seeded(9).mailer().sealing().public.clone();
+    let path = pair.mailer.path().join(format!("mailer-{id}.pub"));
+    fs::write(&path, STANDARD.encode(other.to_bytes())).expect("writes");
+    let refused = Keys::load(pair.mailer.path(), Role::Mailer).expect_err("two halves of two pairs");
+    assert!(matches!(refused, KeysError::WrongName { path: named, .. } if named == path));
+}
+
+#[test]
+fn secrets_derived_from_keys_differ_by_key_and_by_purpose_and_that_of_the_sealing_key_comes_first() {
+    let pair = Pair::new();
+    let before = pair.mailer().derived("one");
+    pair.add_key(Role::Mailer, 7);
+    let both = pair.mailer().derived("one");
+    assert_eq!((before.len(), both.len()), (1, 2));
+    assert!(both[0] == before[0] && both[0] != both[1] && pair.mailer().derived("two")[0] != both[0]);
+}
