@@ -9,14 +9,18 @@ use runtime::{Failure, Sources};
 use crate::serve::{VERSION, serve, telemetry_failure};
 use crate::settings::Settings;
 
+mod bounce;
+mod doctor;
 mod parked;
 mod preview;
+mod send_test;
 
 const AFTER_HELP: &str = "\
 Settings come from --config, then the environment (SANDI_MAILER__SECTION__KEY), then --set.
 Secrets are paths to files. deploy/mailer.toml shows every setting.
 
-Exit codes: 0 done, or drained after SIGTERM; 1 failed; 2 wrong usage; 78 wrong settings.
+Exit codes: 0 done, or drained after SIGTERM; 1 failed; 2 wrong usage; 65 wrong input;
+75 try again later; 78 wrong settings.
 
 Examples:
   mailer serve --config /etc/sandi/mailer.toml --set smtp.relays.0.connections=8
@@ -62,9 +66,19 @@ Examples:
   mailer preview --kind reset --locale en --format text
   mailer preview --all --directory previews")]
     Preview(preview::Preview),
-    /// Look at the messages that were put aside, and say why.
-    #[command(subcommand)]
-    Parked(parked::Parked),
+    /// The messages that were put aside: why, and back into the queue with them, or away.
+    #[command(subcommand, after_help = "Example: mailer parked list --config /etc/sandi/mailer.toml")]
+    Parked(messaging::parked::desk::Command),
+    /// Take in a mail that tells of a bounce (RFC 3464), from a file or a mail server's pipe.
+    #[command(after_help = "Example: mailer bounce --config /etc/sandi/mailer.toml < bounce.eml\n\n\
+        Exit codes are those of sysexits.h: 65 not a notification of ours, 75 try again later.")]
+    Bounce(bounce::Bounce),
+    /// Send a made-up mail the way that the real ones go, and say how far it came.
+    #[command(after_help = "Example: mailer send-test me@example.com --config /etc/sandi/mailer.toml")]
+    SendTest(send_test::SendTest),
+    /// Look at everything the mailer needs, and say what to do. Sends no mail unless asked.
+    #[command(after_help = "Example: mailer doctor --config /etc/sandi/mailer.toml --send-test me@example.com")]
+    Doctor(doctor::Doctor),
     /// The settings.
     #[command(subcommand)]
     Config(Config),
@@ -106,6 +120,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::Serve => serve(settings, &origin(&sources)).await,
             Command::CheckConfig => check_config(&settings).await,
             Command::Parked(command) => print(&parked::run(&command, &settings).await?),
+            Command::SendTest(command) => tell(send_test::run(&command, &settings).await?),
+            Command::Doctor(command) => tell(doctor::run(&command, &settings).await?),
+            Command::Bounce(command) => print(&bounce::run(&command, &settings).await?),
             Command::Preview(_)
             | Command::Ready
             | Command::Config(_)
@@ -147,6 +164,14 @@ fn version(json: bool) -> String {
     } else {
         format!("mailer {VERSION}\n")
     }
+}
+
+/// What a command found, and whether that is good.
+type Told = (String, Result<(), Failure>);
+
+fn tell((found, end): Told) -> Result<(), Failure> {
+    print(&found)?;
+    end
 }
 
 /// Writes to standard output; a reader that has gone away is no failure.

@@ -23,8 +23,10 @@ use crate::event::MailEvent;
 use crate::memory::{Known, Memory};
 use crate::metrics::Metrics;
 use crate::outcome::{Attempt, Outcome};
-use crate::render::{Letterhead, RenderError};
+use crate::render::{Letterhead, RenderError, Rendered};
+use crate::report::timestamp;
 use crate::transport::{Expiry, Mail, MailTransport};
+use crate::verp::envelope_sender;
 
 /// No attempt is longer than this: the identity service takes one for lost after 10 minutes
 /// without a word.
@@ -33,6 +35,8 @@ const ATTEMPT: Duration = Duration::from_secs(7 * 60);
 const HOLD: Duration = Duration::from_secs(6 * 60);
 /// How often a mail that waits says so.
 const HELD_AGAIN: Duration = Duration::from_secs(5 * 60);
+/// When it is said again if the broker did not take it.
+const NOT_HEARD: Duration = Duration::from_secs(5);
 /// Between two tries to publish a status.
 const REPORT_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -165,10 +169,11 @@ where
             if said.is_none_or(|at: Instant| at.elapsed() >= HELD_AGAIN) {
                 *said = Some(Instant::now());
                 tracing::warn!(relay = attempt.relay, cause = attempt.cause, "held until the relay takes mails again");
-                // Not repeated when it fails: the next one says it again.
-                let _ = (self.report)(status(event, &attempt, began)).await;
+                if (self.report)(status(event, &attempt, began)).await.is_err() {
+                    *said = None;
+                }
             }
-            let say_again = said.map_or(start, |at| at + HELD_AGAIN);
+            let say_again = said.map_or_else(|| Instant::now() + NOT_HEARD, |at| at + HELD_AGAIN);
             tokio::select! {
                 () = self.stop.cancelled() => return None,
                 () = self.transport.ready() => {}
@@ -184,15 +189,8 @@ where
             return Attempt::without_relay(Outcome::Expired, "the mail's time is over");
         }
         let span = tracing::info_span!("render", otel.kind = "internal", kind = event.kind());
-        match span.in_scope(|| event.render(self.clock.now(), &self.letterhead)) {
-            Ok(rendered) => {
-                let mail = Mail {
-                    sender: rendered.sender,
-                    recipient: rendered.recipient,
-                    bytes: rendered.bytes,
-                    expiry,
-                    deadline,
-                };
+        match span.in_scope(|| self.mail(event, expiry, deadline)) {
+            Ok(mail) => {
                 let span = tracing::info_span!(
                     "smtp",
                     otel.name = "send mail",
@@ -207,6 +205,13 @@ where
                 Attempt::without_relay(Outcome::Parked, error.to_string())
             }
         }
+    }
+
+    fn mail(&self, event: &MailEvent, expiry: Expiry, deadline: Instant) -> Result<Mail, RenderError> {
+        let Rendered { recipient, bytes } = event.render(self.clock.now(), &self.letterhead)?;
+        let sender = envelope_sender(&self.letterhead.bounce_address, event.header.event_id, &self.keys.current());
+        let sender = sender.ok_or(RenderError::SenderMalformed)?;
+        Ok(Mail { sender, recipient, bytes, expiry, deadline })
     }
 
     /// The time a mail has left.
@@ -273,10 +278,7 @@ fn status(event: &MailEvent, attempt: &Attempt, began: OffsetDateTime) -> MailSt
     MailStatus {
         event_id: event.header.event_id.to_string(),
         attempt: event.attempt,
-        attempt_time: Some(prost_types::Timestamp {
-            seconds: began.unix_timestamp(),
-            nanos: i32::try_from(began.nanosecond()).unwrap_or_default(),
-        }),
+        attempt_time: Some(timestamp(began)),
         outcome: proto::mailer::events::v1::mail_status::Outcome::from(attempt.outcome).into(),
         relay: attempt.relay.clone(),
         smtp_code: reply.as_ref().map_or(0, |reply| reply.code.into()),

@@ -5,7 +5,8 @@
 //!   a redelivery from being mailed twice
 //! - [`event`]: the seal opened
 //! - [`render`]: what a mail says and how it looks
-//! - [`transport`]: SMTP; [`outcome`]: what came of it
+//! - [`transport`]: SMTP; [`outcome`]: what came of it; [`report`]: telling so
+//! - [`verp`] and [`notification`]: bounces that come later
 //! - [`settings`], [`cli`], [`serve`], [`metrics`]: the program around it
 
 pub mod backoff;
@@ -14,9 +15,12 @@ pub mod deliver;
 pub mod event;
 pub mod memory;
 pub mod metrics;
+pub mod notification;
 pub mod outcome;
 pub mod render;
+pub mod report;
 pub mod sample;
 pub mod serve;
 pub mod settings;
 pub mod transport;
+pub mod verp;

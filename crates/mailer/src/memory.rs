@@ -30,9 +30,10 @@ pub struct Known {
 
 impl Known {
     /// Whether this answers for attempt number `attempt` too: the same or an older one, or any
-    /// once the mail server took the mail or refused it for good.
+    /// once the mail server took the mail or refused it for good. What was parked is looked at again:
+    /// whoever replays it has mended the cause.
     pub fn answers(&self, attempt: u32) -> bool {
-        self.outcome.is_settled() || self.status.attempt >= attempt
+        self.outcome.is_settled() || (self.outcome != Outcome::Parked && self.status.attempt >= attempt)
     }
 }
 
@@ -99,6 +100,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::outcome::Bounce;
 
     fn known(outcome: Outcome, attempt: u32) -> Known {
         Known { outcome, status: MailStatus { attempt, ..MailStatus::default() } }
@@ -110,7 +112,8 @@ mod tests {
     #[case(Outcome::Deferred, 2, 1, true)]
     #[case(Outcome::Unknown, 1, 2, false)]
     #[case(Outcome::Sent, 1, 2, true)]
-    #[case(Outcome::Bounced, 1, 9, true)]
+    #[case(Outcome::Bounced(Bounce::Address), 1, 9, true)]
+    #[case(Outcome::Parked, 1, 1, false)]
     fn the_last_attempt_answers_for_older_ones_and_a_settled_one_for_all(
         #[case] outcome: Outcome,
         #[case] last: u32,

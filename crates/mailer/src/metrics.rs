@@ -27,7 +27,7 @@ impl Default for Metrics {
             attempts: meter
                 .u64_counter("sandi.mailer.attempts")
                 .with_description(
-                    "Delivery attempts that are over, by outcome, kind of mail, language and mail server.",
+                    "Delivery attempts that are over, by outcome, kind of mail, language, mail server and class of a bounce.",
                 )
                 .build(),
             duration: meter
@@ -64,11 +64,16 @@ impl Metrics {
     /// An attempt is over. `delay` in seconds since the event was made.
     pub fn attempt(&self, attempt: &Attempt, event: &MailEvent, delay: f64) {
         let outcome = KeyValue::new("outcome", attempt.outcome.name());
+        let class = match attempt.outcome {
+            Outcome::Bounced(class) => class.name(),
+            _ => "",
+        };
         let labels = [
             outcome.clone(),
             KeyValue::new("kind", event.kind()),
             KeyValue::new("locale", event.locale()),
             KeyValue::new("relay", attempt.relay.clone()),
+            KeyValue::new("class", class),
         ];
         self.attempts.add(1, &labels);
         self.duration.record(attempt.duration.as_secs_f64(), &[outcome]);

@@ -13,7 +13,7 @@ pub enum Outcome {
     /// It said to come again (4yz), or the dialogue broke off before the content was over.
     Deferred,
     /// It refused for good (5yz).
-    Bounced,
+    Bounced(Bounce),
     /// It fell silent after the final dot: it may have the mail or not.
     Unknown,
     /// The mail's time was over before it was handed over.
@@ -22,6 +22,21 @@ pub enum Outcome {
     Parked,
     /// Our own fault: the mail server cannot be reached or does not want to talk to us.
     Held,
+}
+
+/// What a refusal for good is about, by its enhanced code (RFC 3463).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bounce {
+    /// The address (5.1.x), or its letters (5.6.7).
+    Address,
+    /// The mailbox (5.2.x).
+    Mailbox,
+    /// The content (other 5.6.x), or its size (5.3.4).
+    Content,
+    /// Somebody's policy (5.7.x): about us as often as about the recipient.
+    Policy,
+    /// Something else, or there was no enhanced code.
+    Other,
 }
 
 /// How far an attempt got (`phase` of MailStatus).
@@ -52,6 +67,15 @@ pub struct Reply {
     pub enhanced: String,
 }
 
+impl Reply {
+    /// Whether a final refusal speaks of us, whatever the phase: authentication required or not good
+    /// enough (RFC 4954, RFC 5248), or our own sender's address.
+    fn is_about_us(&self) -> bool {
+        const OURS: [&str; 5] = ["5.1.7", "5.1.8", "5.7.8", "5.7.9", "5.7.11"];
+        matches!(self.code, 530 | 535 | 538) || OURS.contains(&self.enhanced.as_str())
+    }
+}
+
 /// One attempt, as it is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -74,6 +98,13 @@ impl Attempt {
     pub fn without_relay(outcome: Outcome, cause: impl Into<String>) -> Self {
         Self { outcome, phase: None, reply: None, relay: String::new(), duration: Duration::ZERO, cause: cause.into() }
     }
+
+    /// Whether another relay may do better: nothing was said about the recipient. What a relay says of
+    /// a recipient is final, and no other relay is asked for its opinion.
+    pub fn passes_on(&self) -> bool {
+        let before_recipient = self.phase.is_some_and(|phase| phase <= Phase::Mail);
+        self.outcome == Outcome::Held || (self.outcome == Outcome::Deferred && before_recipient)
+    }
 }
 
 /// What a refusal or a silence means.
@@ -86,16 +117,18 @@ impl Attempt {
 /// | rcpt, data | deferred | bounced | deferred |
 /// | final | deferred | bounced | unknown |
 ///
-/// MAIL FROM names only us, so a final refusal there is about us; so is 530 anywhere
-/// (RFC 4954, section 6: authentication required).
+/// MAIL FROM names only us, so a final refusal there is about us; so are codes of authentication
+/// anywhere, and refusals by policy of several recipients in a row (see `transport::doubt`).
 pub fn of_failure(phase: Phase, reply: Option<&Reply>) -> Outcome {
     let class = reply.map(|reply| reply.code / 100);
     match (phase, class) {
-        _ if reply.is_some_and(|reply| reply.code == 530) => Outcome::Held,
+        _ if reply.is_some_and(Reply::is_about_us) => Outcome::Held,
         (Phase::Tls | Phase::Auth, _) => Outcome::Held,
         (Phase::Connect, Some(4)) => Outcome::Deferred,
         (Phase::Connect, _) | (Phase::Mail, Some(5)) => Outcome::Held,
-        (Phase::Rcpt | Phase::Data | Phase::Final, Some(5)) => Outcome::Bounced,
+        (Phase::Rcpt | Phase::Data | Phase::Final, Some(5)) => {
+            Outcome::Bounced(Bounce::of(reply.map_or("", |reply| &reply.enhanced)))
+        }
         (Phase::Final, Some(4)) => Outcome::Deferred,
         (Phase::Final, _) => Outcome::Unknown,
         (Phase::Mail | Phase::Rcpt | Phase::Data, _) => Outcome::Deferred,
@@ -105,7 +138,7 @@ pub fn of_failure(phase: Phase, reply: Option<&Reply>) -> Outcome {
 impl Outcome {
     /// After these no attempt of the event is mailed again.
     pub fn is_settled(self) -> bool {
-        matches!(self, Self::Sent | Self::Bounced)
+        matches!(self, Self::Sent | Self::Bounced(_))
     }
 
     /// For metrics and logs.
@@ -113,11 +146,39 @@ impl Outcome {
         match self {
             Self::Sent => "sent",
             Self::Deferred => "deferred",
-            Self::Bounced => "bounced",
+            Self::Bounced(_) => "bounced",
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::Parked => "parked",
             Self::Held => "held",
+        }
+    }
+}
+
+impl Bounce {
+    /// By the enhanced code; empty when there is none.
+    pub fn of(enhanced: &str) -> Self {
+        match enhanced.split_once('.').map_or("", |(_, detail)| detail) {
+            "3.4" => Self::Content,
+            "6.7" => Self::Address,
+            detail => match detail.split('.').next() {
+                Some("1") => Self::Address,
+                Some("2") => Self::Mailbox,
+                Some("6") => Self::Content,
+                Some("7") => Self::Policy,
+                _ => Self::Other,
+            },
+        }
+    }
+
+    /// For metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Mailbox => "mailbox",
+            Self::Content => "content",
+            Self::Policy => "policy",
+            Self::Other => "other",
         }
     }
 }
@@ -127,7 +188,7 @@ impl From<Outcome> for mail_status::Outcome {
         match outcome {
             Outcome::Sent => Self::Sent,
             Outcome::Deferred => Self::Deferred,
-            Outcome::Bounced => Self::Bounced,
+            Outcome::Bounced(_) => Self::Bounced,
             Outcome::Unknown => Self::Unknown,
             Outcome::Expired => Self::Expired,
             Outcome::Parked => Self::Parked,
@@ -169,18 +230,35 @@ mod tests {
     #[case(Phase::Mail, Some(550), Outcome::Held)]
     #[case(Phase::Mail, None, Outcome::Deferred)]
     #[case(Phase::Rcpt, Some(450), Outcome::Deferred)]
-    #[case(Phase::Rcpt, Some(550), Outcome::Bounced)]
+    #[case(Phase::Rcpt, Some(550), Outcome::Bounced(Bounce::Other))]
     #[case(Phase::Rcpt, Some(530), Outcome::Held)]
     #[case(Phase::Rcpt, None, Outcome::Deferred)]
     #[case(Phase::Data, Some(421), Outcome::Deferred)]
-    #[case(Phase::Data, Some(554), Outcome::Bounced)]
+    #[case(Phase::Data, Some(554), Outcome::Bounced(Bounce::Other))]
     #[case(Phase::Data, None, Outcome::Deferred)]
     #[case(Phase::Final, Some(452), Outcome::Deferred)]
-    #[case(Phase::Final, Some(552), Outcome::Bounced)]
+    #[case(Phase::Final, Some(552), Outcome::Bounced(Bounce::Other))]
     #[case(Phase::Final, None, Outcome::Unknown)]
     #[case(Phase::Final, Some(354), Outcome::Unknown)]
     fn a_refusal_means_what_the_table_says(#[case] phase: Phase, #[case] code: Option<u16>, #[case] outcome: Outcome) {
         let reply = code.map(|code| Reply { code, enhanced: String::new() });
         assert_eq!(of_failure(phase, reply.as_ref()), outcome);
+    }
+
+    #[rstest]
+    #[case(550, "5.1.1", Outcome::Bounced(Bounce::Address))]
+    #[case(550, "5.1.10", Outcome::Bounced(Bounce::Address))]
+    #[case(552, "5.2.2", Outcome::Bounced(Bounce::Mailbox))]
+    #[case(552, "5.3.4", Outcome::Bounced(Bounce::Content))]
+    #[case(554, "5.6.0", Outcome::Bounced(Bounce::Content))]
+    #[case(554, "5.7.1", Outcome::Bounced(Bounce::Policy))]
+    #[case(554, "5.3.2", Outcome::Bounced(Bounce::Other))]
+    #[case(550, "5.1.8", Outcome::Held)]
+    #[case(535, "5.7.8", Outcome::Held)]
+    #[case(550, "5.7.11", Outcome::Held)]
+    #[case(452, "4.2.2", Outcome::Deferred)]
+    fn a_refused_recipient_is_told_by_class(#[case] code: u16, #[case] enhanced: &str, #[case] outcome: Outcome) {
+        let reply = Reply { code, enhanced: enhanced.to_owned() };
+        assert_eq!(of_failure(Phase::Rcpt, Some(&reply)), outcome);
     }
 }

@@ -4,26 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use messaging::topology::{MAIL_STATUS, MAILER_EVENTS, MAILER_REQUESTS};
-use messaging::{Message, Publisher, TraceHeaders, consume};
+use messaging::topology::MAILER_REQUESTS;
+use messaging::{Publisher, consume};
 use opentelemetry::{KeyValue, global};
-use prost::Message as _;
-use proto::mailer::events::v1::MailStatus;
 use runtime::telemetry::{self, Telemetry};
-use runtime::{
-    Admin, Checks, Clock, Failure, Random, SystemClock, SystemRandom, TraceContext, admin, shutdown, uuid_v7,
-};
+use runtime::{Admin, Checks, Clock, Failure, Random, SystemClock, SystemRandom, admin, shutdown};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
 
 use crate::deliver::Deliverer;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::report::reporter;
 use crate::settings::{Checked, Settings};
 use crate::transport::SmtpTransport;
-use crate::transport::gate::State;
+use crate::transport::gate::{Fault, State};
 
 /// The program's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -91,7 +87,7 @@ async fn run(checked: Checked, listener: TcpListener, telemetry: &Telemetry) {
 
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let transport = Arc::new(SmtpTransport::new(checked.relays, random.clone()));
+    let transport = Arc::new(SmtpTransport::new(checked.relays, checked.domain_limit, random.clone()));
     let tasks = TaskTracker::new();
     transport.watch(&tasks, &stop);
     tasks.spawn(stop.clone().run_until_cancelled_owned(show_relays(transport.clone(), checks.clone())));
@@ -145,45 +141,15 @@ async fn drained<T>(work: impl Future<Output = T>, stop: &CancellationToken) -> 
     }
 }
 
-/// Publishes statuses.
-fn reporter(
-    publisher: Publisher,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-) -> impl Fn(MailStatus) -> futures::future::BoxFuture<'static, Result<(), messaging::PublishError>> {
-    move |status| {
-        let message_id = uuid_v7(&*clock, &*random);
-        let span = tracing::info_span!(
-            "report",
-            otel.name = format!("send {MAILER_EVENTS}"),
-            otel.kind = "producer",
-            messaging.system = "rabbitmq",
-            messaging.destination.name = MAILER_EVENTS,
-            messaging.rabbitmq.destination.routing_key = MAIL_STATUS,
-            messaging.operation.name = "send",
-            messaging.operation.type = "send",
-            messaging.message.id = %message_id,
-        );
-        let trace = span.in_scope(TraceContext::current);
-        let message = Message {
-            exchange: MAILER_EVENTS,
-            routing_key: MAIL_STATUS,
-            message_id,
-            body: status.encode_to_vec(),
-            timestamp: clock.now(),
-            published: clock.now(),
-            trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate },
-        };
-        let publisher = publisher.clone();
-        Box::pin(async move { publisher.publish(message).await }.instrument(span))
-    }
-}
-
 /// Keeps health, log and metrics up to date with the relays: ready while one of them works.
 async fn show_relays(transport: Arc<SmtpTransport>, checks: Checks) {
     let up = global::meter("sandi")
         .u64_gauge("sandi.mailer.relay.up")
         .with_description("1 while the relay takes mails.")
+        .build();
+    let failures = global::meter("sandi")
+        .u64_counter("sandi.mailer.relay.failures")
+        .with_description("How often the relay began to fail us, by relay and phase.")
         .build();
     let mut states: Vec<_> = transport.relays().iter().map(|relay| relay.gate().subscribe()).collect();
     // A relay may have been reached before we began to look.
@@ -196,17 +162,22 @@ async fn show_relays(transport: Arc<SmtpTransport>, checks: Checks) {
             let fault = match &*state.borrow_and_update() {
                 State::New => continue,
                 State::Open => None,
-                State::Closed { fault, .. } | State::Probing { fault, .. } => Some(fault.cause.clone()),
+                State::Closed { fault, .. } | State::Probing { fault, .. } => Some(fault.clone()),
             };
-            up.record(u64::from(fault.is_none()), &[KeyValue::new("relay", relay.name().to_owned())]);
-            if fault == *last {
+            let name = KeyValue::new("relay", relay.name().to_owned());
+            up.record(u64::from(fault.is_none()), std::slice::from_ref(&name));
+            let cause = fault.as_ref().map(|fault| fault.cause.clone());
+            if cause == *last {
                 continue;
             }
             match &fault {
                 None => tracing::info!(relay = relay.name(), "relay works"),
-                Some(cause) => tracing::warn!(relay = relay.name(), cause, "relay fails"),
+                Some(Fault { phase, cause }) => {
+                    failures.add(1, &[name, KeyValue::new("phase", phase.name())]);
+                    tracing::warn!(relay = relay.name(), phase = phase.name(), cause, "relay fails");
+                }
             }
-            *last = fault;
+            *last = cause;
         }
         let faults: Vec<String> = transport
             .relays()

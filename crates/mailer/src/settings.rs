@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use runtime::config::{LogSettings, TelemetrySettings};
 use secrecy::SecretString;
@@ -53,11 +54,43 @@ pub struct KeysSettings {
 }
 
 /// Section `smtp`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmtpSettings {
-    /// Mail servers that take our mails; at least one.
+    /// Mail servers that take our mails, in order of preference; at least one.
     pub relays: Vec<RelaySettings>,
+    /// Mails under way to one recipient domain at once; unset: one less than all connections.
+    pub connections_per_domain: Option<usize>,
+    /// For name resolution and TCP, 1 s to 1 min.
+    #[serde(with = "runtime::duration")]
+    pub connect_timeout: Duration,
+    /// For a command's answer and for a handshake, 1 s to 2 min.
+    #[serde(with = "runtime::duration")]
+    pub command_timeout: Duration,
+    /// For the answer to the final dot, 1 s to 5 min. RFC 5321, 4.5.3.2.6, asks for 10 minutes; a link
+    /// lives for 30.
+    #[serde(with = "runtime::duration")]
+    pub final_timeout: Duration,
+}
+
+impl Default for SmtpSettings {
+    fn default() -> Self {
+        Self {
+            relays: Vec::new(),
+            connections_per_domain: None,
+            connect_timeout: Duration::from_secs(10),
+            command_timeout: Duration::from_secs(30),
+            final_timeout: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+impl SmtpSettings {
+    /// Mails under way to one recipient domain at once, given or usual.
+    pub fn domain_limit(&self) -> usize {
+        let all: usize = self.relays.iter().map(|relay| relay.connections).sum();
+        self.connections_per_domain.unwrap_or_else(|| all.saturating_sub(1).max(1))
+    }
 }
 
 /// One of `smtp.relays`.

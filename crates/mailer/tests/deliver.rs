@@ -9,7 +9,7 @@ use std::time::Duration;
 use mailer::deliver::Deliverer;
 use mailer::memory::Memory;
 use mailer::metrics::Metrics;
-use mailer::outcome::{Attempt, Outcome, Phase, Reply};
+use mailer::outcome::{Attempt, Bounce, Outcome, Phase, Reply};
 use mailer::sample::{EVENT_ID, Kind, Locale, REQUESTED, Sample, letterhead, sample};
 use mailer::transport::{Mail, MailTransport};
 use messaging::keys::{KeyRing, Keys, Role, generate};
@@ -56,7 +56,7 @@ impl MailTransport for Scripted {
         let (phase, code) = match outcome {
             Outcome::Held => (Phase::Connect, None),
             Outcome::Deferred => (Phase::Rcpt, Some(450)),
-            Outcome::Bounced => (Phase::Rcpt, Some(550)),
+            Outcome::Bounced(_) => (Phase::Rcpt, Some(550)),
             Outcome::Unknown => (Phase::Final, None),
             _ => (Phase::Final, Some(250)),
         };
@@ -216,7 +216,7 @@ async fn a_mail_that_is_taken_is_told_and_acknowledged() {
 async fn a_refusal_is_told_and_acknowledged_too() {
     for (outcome, told) in [
         (Outcome::Deferred, Told::Deferred),
-        (Outcome::Bounced, Told::Bounced),
+        (Outcome::Bounced(Bounce::Address), Told::Bounced),
         (Outcome::Unknown, Told::Unknown),
         (Outcome::Expired, Told::Expired),
     ] {
@@ -335,7 +335,7 @@ async fn the_next_attempt_is_made_unless_the_matter_is_settled() {
     assert_eq!(bench.told(), [Told::Deferred, Told::Unknown, sent, sent, sent, sent]);
 
     let bench = Bench::new();
-    bench.answers([Outcome::Bounced]);
+    bench.answers([Outcome::Bounced(Bounce::Address)]);
     bench.attempt(&event, 1).await;
     bench.attempt(&event, 2).await;
     assert_eq!((bench.mails(), bench.told()), (1, vec![Told::Bounced, Told::Bounced]));

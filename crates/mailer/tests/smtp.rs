@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lettre::transport::smtp::extension::ClientId;
-use mailer::outcome::{Attempt, Outcome, Phase};
+use mailer::outcome::{Attempt, Bounce, Outcome, Phase};
 use mailer::transport::gate::State;
-use mailer::transport::{Expiry, Mail, MailTransport, RelayConfig, SmtpTransport, Tls, tls_config};
+use mailer::transport::{Expiry, Mail, MailTransport, RelayConfig, SmtpTransport, Timeouts, Tls, tls_config};
 use runtime::{FixedClock, SystemRandom};
 use rustls::pki_types::ServerName;
 use secrecy::SecretString;
@@ -51,11 +51,16 @@ fn relay(sink: &Sink, encryption: Encryption) -> RelayConfig {
         login: None,
         connections: 2,
         hello: ClientId::Domain("mailer.example".to_owned()),
+        timeouts: Timeouts {
+            connect: Duration::from_secs(10),
+            command: Duration::from_secs(30),
+            last: Duration::from_secs(60),
+        },
     }
 }
 
 fn transport(relays: Vec<RelayConfig>) -> SmtpTransport {
-    SmtpTransport::new(relays, Arc::new(SystemRandom))
+    SmtpTransport::new(relays, 100, Arc::new(SystemRandom))
 }
 
 async fn plain() -> (Sink, SmtpTransport) {
@@ -102,12 +107,12 @@ async fn mails_go_out_at_thousands_a_second_on_one_connection() {
 async fn refusals_have_the_phase_the_code_and_the_enhanced_code() {
     let (sink, transport) = plain().await;
     for (command, answer, outcome, phase, enhanced) in [
-        ("RCPT", "550 5.1.1 <budi@kopi.example> unknown", Outcome::Bounced, Phase::Rcpt, "5.1.1"),
+        ("RCPT", "550 5.1.1 <budi@kopi.example> unknown", Outcome::Bounced(Bounce::Address), Phase::Rcpt, "5.1.1"),
         ("RCPT", "450-4.2.0 come\r\n450 4.2.0 later", Outcome::Deferred, Phase::Rcpt, "4.2.0"),
         ("RCPT", "452 4.2.2 full", Outcome::Deferred, Phase::Rcpt, "4.2.2"),
         ("MAIL", "451 no", Outcome::Deferred, Phase::Mail, ""),
-        ("DATA", "554 5.7.1 no", Outcome::Bounced, Phase::Data, "5.7.1"),
-        (".", "554 5.7.1 spam", Outcome::Bounced, Phase::Final, "5.7.1"),
+        ("DATA", "554 5.7.1 no", Outcome::Bounced(Bounce::Policy), Phase::Data, "5.7.1"),
+        (".", "554 5.7.1 spam", Outcome::Bounced(Bounce::Policy), Phase::Final, "5.7.1"),
         (".", "421 4.3.2 shutting down", Outcome::Deferred, Phase::Final, "4.3.2"),
         ("banner", "421 4.7.0 too many", Outcome::Deferred, Phase::Connect, "4.7.0"),
     ] {
@@ -300,7 +305,7 @@ async fn an_address_beyond_ascii_needs_a_server_that_takes_it() {
     let (sink, transport) = plain().await;
     let mail = mail_to("büdi@kopi.example", Duration::from_secs(60));
     let attempt = transport.send(&mail).await;
-    assert_eq!(seen(&attempt), (Outcome::Bounced, Some(Phase::Rcpt), 553, "5.6.7"));
+    assert_eq!(seen(&attempt), (Outcome::Bounced(Bounce::Address), Some(Phase::Rcpt), 553, "5.6.7"));
     assert_eq!(sink.heard("MAIL"), 0);
 
     transport.close().await;

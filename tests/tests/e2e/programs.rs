@@ -3,6 +3,7 @@
 mod certificates;
 mod commands;
 mod keys;
+mod post;
 mod run;
 mod settings;
 mod shutdown;
@@ -13,7 +14,7 @@ use e2e::{World, world::Program};
 use run::Run;
 
 /// Every command, with an example in its help or in that of the whole program.
-const COMMANDS: [(Program, &[&str]); 21] = [
+const COMMANDS: [(Program, &[&str]); 30] = [
     (Program::Identity, &[]),
     (Program::Identity, &["serve"]),
     (Program::Identity, &["migrate"]),
@@ -34,6 +35,15 @@ const COMMANDS: [(Program, &[&str]); 21] = [
     (Program::Mailer, &["version"]),
     (Program::Mailer, &["parked", "list"]),
     (Program::Mailer, &["parked", "show"]),
+    (Program::Mailer, &["parked", "replay"]),
+    (Program::Mailer, &["parked", "discard"]),
+    (Program::Identity, &["parked", "list"]),
+    (Program::Identity, &["parked", "show"]),
+    (Program::Identity, &["parked", "replay"]),
+    (Program::Identity, &["parked", "discard"]),
+    (Program::Mailer, &["bounce"]),
+    (Program::Mailer, &["send-test"]),
+    (Program::Mailer, &["doctor"]),
     (Program::Mailer, &["preview"]),
 ];
 

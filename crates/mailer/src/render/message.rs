@@ -22,26 +22,12 @@ pub struct Letterhead {
     pub reply_to: Option<Address>,
     /// Right side of Message-ID.
     pub message_id_domain: String,
-    /// Envelope sender; the event id is put into its local part.
+    /// Mailbox of bounces; the envelope sender is made from it (see [`crate::verp`]).
     pub bounce_address: Address,
-}
-
-impl Letterhead {
-    /// The envelope sender of one event (VERP): `bounces+<event id>@…`, so that a later bounce
-    /// finds its way back to the event.
-    ///
-    /// # Errors
-    /// When the address is too long for that, which the settings' check rules out.
-    pub fn envelope_sender(&self, event_id: Uuid) -> Result<Address, RenderError> {
-        let user = format!("{}+{event_id}", self.bounce_address.user());
-        Address::new(user, self.bounce_address.domain()).map_err(|_| RenderError::SenderMalformed)
-    }
 }
 
 /// A mail, rendered. The bytes hold live links, so they are wiped after use.
 pub struct Rendered {
-    /// Envelope sender.
-    pub sender: Address,
     /// The one recipient.
     pub recipient: Address,
     /// Headers and body with CRLF line ends.
@@ -59,7 +45,6 @@ pub(super) struct Parts<'a> {
 
 pub(super) fn message(parts: &Parts<'_>, head: &Letterhead) -> Result<Rendered, RenderError> {
     let recipient: Address = parts.recipient.parse().map_err(|_| RenderError::RecipientMalformed)?;
-    let sender = head.envelope_sender(parts.event_id)?;
     let reply_to = parts.brand.reply_to.trim().parse().ok().or_else(|| head.reply_to.clone());
 
     let mut builder = lettre::Message::builder()
@@ -91,5 +76,5 @@ pub(super) fn message(parts: &Parts<'_>, head: &Letterhead) -> Result<Rendered, 
                 .singlepart(part(ContentType::TEXT_HTML, &form::html(parts.letter)?)),
         )
         .map_err(|_| RenderError::Template)?;
-    Ok(Rendered { sender, recipient, bytes: Zeroizing::new(message.formatted()) })
+    Ok(Rendered { recipient, bytes: Zeroizing::new(message.formatted()) })
 }

@@ -1,6 +1,7 @@
 //! What has to be right before anything starts. Every mistake is named, not only the first.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lettre::Address;
 use lettre::transport::smtp::extension::ClientId;
@@ -10,13 +11,12 @@ use runtime::{ConfigError, Failure};
 use rustls::pki_types::ServerName;
 use secrecy::SecretString;
 
-use super::{MailSettings, RelaySettings, Settings, TlsSetting};
+use super::{MailSettings, RelaySettings, Settings, SmtpSettings, TlsSetting};
 use crate::render::Letterhead;
-use crate::transport::{RelayConfig, Tls, tls_config};
+use crate::transport::{RelayConfig, Timeouts, Tls, tls_config};
 
-/// An address of ours carries "+" and an event id in a local part of at most 64 characters
-/// (RFC 5321, 4.5.3.1.1).
-const BOUNCE_USER_LIMIT: usize = 64 - 37;
+/// A local part has at most 64 characters (RFC 5321, 4.5.3.1.1).
+const BOUNCE_USER_LIMIT: usize = 64 - crate::verp::ROOM;
 const CONNECTIONS_LIMIT: usize = 256;
 
 /// Settings that are known to be right, with what they point to.
@@ -27,6 +27,8 @@ pub struct Checked {
     pub keys: KeyRing,
     /// The mail servers.
     pub relays: Vec<RelayConfig>,
+    /// Mails under way to one recipient domain at once.
+    pub domain_limit: usize,
     /// How mails are signed.
     pub letterhead: Letterhead,
 }
@@ -60,8 +62,21 @@ impl Settings {
         let relays = relays(self, &hello, &mut mistakes);
         match (broker, keys, letterhead) {
             (Some(broker), Some(keys), Some(letterhead)) if mistakes.0.is_empty() => {
-                Ok(Checked { broker, keys, relays, letterhead })
+                Ok(Checked { broker, keys, relays, domain_limit: self.smtp.domain_limit(), letterhead })
             }
+            _ => Err(Failure::Config(mistakes.0.join("; "))),
+        }
+    }
+
+    /// What a bounce needs: the broker, the keys and our addresses.
+    ///
+    /// # Errors
+    /// All mistakes in them.
+    pub fn check_bounce(&self) -> Result<(Broker, KeyRing, Letterhead), Failure> {
+        let mut mistakes = Mistakes::default();
+        let (broker, keys) = (broker(self, &mut mistakes), keys(self, &mut mistakes));
+        match (broker, keys, letterhead(&self.mail, &mut mistakes)) {
+            (Some(broker), Some(keys), Some(letterhead)) if mistakes.0.is_empty() => Ok((broker, keys, letterhead)),
             _ => Err(Failure::Config(mistakes.0.join("; "))),
         }
     }
@@ -164,22 +179,35 @@ fn relays(settings: &Settings, hello: &ClientId, mistakes: &mut Mistakes) -> Vec
     if relays.is_empty() {
         mistakes.add("smtp.relays", "not set; at least one relay is needed");
     }
-    relays
-        .iter()
-        .enumerate()
-        .filter_map(|(index, relay)| {
-            relay_of(&format!("smtp.relays.{index}"), relay, settings.development, hello, mistakes)
-        })
-        .collect()
+    if settings.smtp.connections_per_domain == Some(0) {
+        mistakes.add("smtp.connections_per_domain", "must be at least 1");
+    }
+    let whole = Whole { development: settings.development, hello, timeouts: timeouts(&settings.smtp, mistakes) };
+    let relay = |(index, relay)| relay_of(&format!("smtp.relays.{index}"), relay, &whole, mistakes);
+    relays.iter().enumerate().filter_map(relay).collect()
 }
 
-fn relay_of(
-    name: &str,
-    relay: &RelaySettings,
+/// What all relays have in common.
+struct Whole<'a> {
     development: bool,
-    hello: &ClientId,
-    mistakes: &mut Mistakes,
-) -> Option<RelayConfig> {
+    hello: &'a ClientId,
+    timeouts: Timeouts,
+}
+
+fn timeouts(smtp: &SmtpSettings, mistakes: &mut Mistakes) -> Timeouts {
+    for (name, value, longest) in [
+        ("connect_timeout", smtp.connect_timeout, 60),
+        ("command_timeout", smtp.command_timeout, 120),
+        ("final_timeout", smtp.final_timeout, 300),
+    ] {
+        if !(Duration::from_secs(1)..=Duration::from_secs(longest)).contains(&value) {
+            mistakes.add(&format!("smtp.{name}"), format!("must be between 1s and {longest}s"));
+        }
+    }
+    Timeouts { connect: smtp.connect_timeout, command: smtp.command_timeout, last: smtp.final_timeout }
+}
+
+fn relay_of(name: &str, relay: &RelaySettings, whole: &Whole<'_>, mistakes: &mut Mistakes) -> Option<RelayConfig> {
     let of = |key: &str| format!("{name}.{key}");
     let host = relay.host.clone();
     if host.is_empty() {
@@ -191,7 +219,7 @@ fn relay_of(
     if !(1..=CONNECTIONS_LIMIT).contains(&relay.connections) {
         mistakes.add(&of("connections"), format!("must be between 1 and {CONNECTIONS_LIMIT}"));
     }
-    if relay.tls == TlsSetting::None && !development {
+    if relay.tls == TlsSetting::None && !whole.development {
         mistakes.add(&of("tls"), "none is for development mode only; use starttls or implicit");
     }
     if relay.tls == TlsSetting::None && relay.ca_file.is_some() {
@@ -209,7 +237,8 @@ fn relay_of(
         tls: tls?,
         login,
         connections: relay.connections,
-        hello: hello.clone(),
+        hello: whole.hello.clone(),
+        timeouts: whole.timeouts,
     })
 }
 

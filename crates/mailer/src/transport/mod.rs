@@ -1,28 +1,32 @@
 //! Hands mails to mail servers over SMTP.
 //!
 //! [`wire`] is the socket, [`session`] one connection's dialogue, [`relay`] a server with its few
-//! connections, [`gate`] whether that server may be tried now.
+//! connections, [`gate`] whether that server may be tried now, [`doubt`] whose fault its refusals are,
+//! [`domains`] how many mails may be under way to one recipient domain.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::select_all;
 use lettre::Address;
 use runtime::{Clock, Random};
 use time::OffsetDateTime;
-use tokio::time::Instant;
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
+mod domains;
+mod doubt;
 pub mod gate;
 pub mod relay;
 mod session;
 mod starttls;
 mod wire;
 
-pub use self::relay::{Relay, RelayConfig, Tls, tls_config};
+use self::domains::Domains;
+pub use self::relay::{Relay, RelayConfig, Timeouts, Tls, tls_config};
 use crate::outcome::{Attempt, Outcome};
 
 /// A mail on its way.
@@ -71,17 +75,18 @@ pub trait MailTransport: Send + Sync + 'static {
     fn ready(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// SMTP to one or more relays: whichever has a connection to spare, another one when it fails us.
+/// SMTP to one or more relays, in order of preference: the first that works and has a connection to
+/// spare; another one when it fails us.
 pub struct SmtpTransport {
     relays: Vec<Arc<Relay>>,
-    turn: AtomicUsize,
+    domains: Domains,
 }
 
 impl SmtpTransport {
-    /// A transport that has not connected yet.
-    pub fn new(relays: Vec<RelayConfig>, random: Arc<dyn Random>) -> Self {
+    /// A transport that has not connected yet. `domain_limit`: mails to one recipient domain at once.
+    pub fn new(relays: Vec<RelayConfig>, domain_limit: usize, random: Arc<dyn Random>) -> Self {
         let relays = relays.into_iter().map(|config| Arc::new(Relay::new(config, random.clone()))).collect();
-        Self { relays, turn: AtomicUsize::new(0) }
+        Self { relays, domains: Domains::new(domain_limit) }
     }
 
     /// The relays, for health.
@@ -107,28 +112,32 @@ impl SmtpTransport {
     pub async fn close(&self) {
         futures::future::join_all(self.relays.iter().map(|relay| relay.close())).await;
     }
-
-    /// The relays in the order to try them: most free connections first, taking turns.
-    fn by_room(&self) -> Vec<&Arc<Relay>> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut relays: Vec<_> = self.relays.iter().collect();
-        relays.rotate_left(turn % self.relays.len().max(1));
-        relays.sort_by_key(|relay| std::cmp::Reverse(relay.free()));
-        relays
-    }
 }
 
 impl MailTransport for SmtpTransport {
     async fn send(&self, mail: &Mail) -> Attempt {
-        let mut held = None;
-        for relay in self.by_room() {
-            let attempt = relay.send(mail).await;
-            if attempt.outcome != Outcome::Held {
+        let Some(_place) = self.domains.enter(mail.recipient.domain(), mail.deadline).await else {
+            let cause = "the recipient's domain is slow, and has its share of connections";
+            return Attempt::without_relay(Outcome::Deferred, cause);
+        };
+        let mut left: Vec<&Relay> = self.relays.iter().map(Arc::as_ref).collect();
+        let mut last = None;
+        loop {
+            left.retain(|relay| {
+                relay.closed().is_none_or(|attempt| {
+                    last.get_or_insert(attempt);
+                    false
+                })
+            });
+            let Some((index, permit)) = spare(&left, mail.deadline).await else { break };
+            let attempt = left.remove(index).send(mail, permit).await;
+            if !attempt.passes_on() {
                 return attempt;
             }
-            held = Some(attempt);
+            // A relay that said "later" works: the mail is not held for the others.
+            last = last.filter(|last: &Attempt| last.outcome == Outcome::Deferred).or(Some(attempt));
         }
-        held.unwrap_or_else(|| Attempt::without_relay(Outcome::Held, "no relay is configured"))
+        last.unwrap_or_else(|| Attempt::without_relay(Outcome::Deferred, "every connection is busy"))
     }
 
     async fn ready(&self) {
@@ -137,4 +146,16 @@ impl MailTransport for SmtpTransport {
         }
         select_all(self.relays.iter().map(|relay| Box::pin(relay.gate().ready()))).await;
     }
+}
+
+/// A free connection of the first relay that has one, or of whichever has one first. None when there
+/// is no relay, or at the deadline.
+async fn spare<'a>(relays: &[&'a Relay], deadline: Instant) -> Option<(usize, SemaphorePermit<'a>)> {
+    if relays.is_empty() {
+        return None;
+    }
+    // The first one that is ready wins, in the order of preference.
+    let waiting = select_all(relays.iter().map(|relay| Box::pin(relay.permit())));
+    let (permit, index, _) = timeout_at(deadline, waiting).await.ok()?;
+    Some((index, permit?))
 }

@@ -1,6 +1,7 @@
 //! A mail server with its few connections.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,13 +11,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
 
 use super::Mail;
+use super::doubt::Doubt;
 use super::gate::{Fault, Gate, Pass, State};
 use super::session::{Failure, Session};
-use crate::outcome::{Attempt, Outcome, Phase, of_failure};
+use crate::outcome::{Attempt, Bounce, Outcome, Phase, Reply, of_failure};
 
 /// An idle connection older than this is not used again: servers close them after a minute or so.
 const IDLE: Duration = Duration::from_secs(30);
@@ -24,6 +26,20 @@ const IDLE: Duration = Duration::from_secs(30);
 const USES: u32 = 100;
 /// A probe without a mail takes no longer than this.
 const PROBE: Duration = Duration::from_secs(60);
+
+/// So many dialogues in a row that broke off are no accident: the relay fails us.
+const BROKEN: u32 = 5;
+
+/// How long a relay is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Name resolution and TCP.
+    pub connect: Duration,
+    /// A command's answer, and a handshake.
+    pub command: Duration,
+    /// The answer to the final dot.
+    pub last: Duration,
+}
 
 /// A relay, checked.
 #[derive(Clone)]
@@ -40,6 +56,8 @@ pub struct RelayConfig {
     pub connections: usize,
     /// What we call ourselves.
     pub hello: ClientId,
+    /// How long it is waited for.
+    pub timeouts: Timeouts,
 }
 
 /// How a connection is encrypted. There is no "if possible".
@@ -87,6 +105,9 @@ pub struct Relay {
     permits: Semaphore,
     idle: Mutex<Vec<Session>>,
     gate: Gate,
+    doubt: Doubt,
+    /// Dialogues that broke off since the last answer.
+    broken: AtomicU32,
 }
 
 impl Relay {
@@ -97,6 +118,8 @@ impl Relay {
             permits: Semaphore::new(config.connections),
             idle: Mutex::default(),
             gate: Gate::new(random),
+            doubt: Doubt::default(),
+            broken: AtomicU32::new(0),
             config,
         }
     }
@@ -111,9 +134,15 @@ impl Relay {
         self.config.connections
     }
 
-    /// Connections that are not in use.
-    pub fn free(&self) -> usize {
-        self.permits.available_permits()
+    /// A connection, once there is one to spare; none when the program ends.
+    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.permits.acquire().await.ok()
+    }
+
+    /// What an attempt would come to now without being made, if that is known.
+    pub(super) fn closed(&self) -> Option<Attempt> {
+        let fault = self.gate.fault()?;
+        Some(self.held(fault, Instant::now()))
     }
 
     /// Whether it may be tried.
@@ -122,43 +151,95 @@ impl Relay {
     }
 
     /// One attempt to hand over a mail.
-    pub async fn send(&self, mail: &Mail) -> Attempt {
+    pub async fn send(&self, mail: &Mail, permit: SemaphorePermit<'_>) -> Attempt {
         let began = Instant::now();
-        // Before waiting for a connection: another relay may have one.
-        if let Some(Fault { phase, cause }) = self.gate.fault() {
-            return self.attempt(Outcome::Held, Err(Failure::silent(phase, cause)), began);
-        }
-        let permit = match timeout_at(mail.deadline, self.permits.acquire()).await {
-            Ok(Ok(permit)) => permit,
-            _ => {
-                let failure = Failure::silent(Phase::Connect, "every connection is busy");
-                return self.attempt(Outcome::Deferred, Err(failure), began);
-            }
-        };
         let pass = match self.gate.enter() {
             Ok(pass) => pass,
-            Err(Fault { phase, cause }) => {
-                return self.attempt(Outcome::Held, Err(Failure::silent(phase, cause)), began);
-            }
+            Err(fault) => return self.held(fault, began),
         };
         let result = self.hand_over(mail).await;
         drop(permit);
-        let outcome = match &result {
-            Ok(_) => Outcome::Sent,
-            Err(failure) if failure.expired => Outcome::Expired,
-            // A refused extension is about this mail, not about us.
-            Err(failure) if failure.phase == Phase::Mail && mail.needs_utf8() => {
-                of_failure(Phase::Rcpt, failure.reply.as_ref())
-            }
-            Err(failure) => of_failure(failure.phase, failure.reply.as_ref()),
-        };
-        settle(pass, outcome, result.as_ref().err());
+        let outcome = self.judge(mail, &result).await;
+        self.settle(pass, outcome, result.as_ref().err());
         self.attempt(outcome, result, began)
+    }
+
+    /// One attempt, once there is a connection to spare.
+    pub async fn try_now(&self, mail: &Mail) -> Attempt {
+        match self.permit().await {
+            Some(permit) => self.send(mail, permit).await,
+            None => Attempt::without_relay(Outcome::Held, "the program ends"),
+        }
+    }
+
+    /// Connects, encrypts and logs in, and says goodbye.
+    ///
+    /// # Errors
+    /// What went wrong, without secrets.
+    pub async fn greet(&self) -> Result<(), Fault> {
+        let opened = Session::open(&self.config, Instant::now() + PROBE).await;
+        let session = opened.map_err(|Failure { phase, cause, .. }| Fault { phase, cause })?;
+        session.quit().await;
+        Ok(())
+    }
+
+    /// How one speaks to it.
+    pub fn manner(&self) -> &'static str {
+        match (&self.config.tls, &self.config.login) {
+            (Tls::None, _) => "connected, in plain text",
+            (_, None) => "connected, encrypted",
+            (_, Some(_)) => "connected, encrypted, logged in",
+        }
+    }
+
+    /// What the dialogue's end means.
+    async fn judge(&self, mail: &Mail, result: &Result<Reply, Failure>) -> Outcome {
+        let failure = match result {
+            Ok(_) => {
+                self.doubt.is_over();
+                return Outcome::Sent;
+            }
+            Err(failure) if failure.expired => return Outcome::Expired,
+            Err(failure) => failure,
+        };
+        // A refused extension is about this mail, not about us.
+        let extension = failure.phase == Phase::Mail && mail.needs_utf8();
+        let phase = if extension { Phase::Rcpt } else { failure.phase };
+        match of_failure(phase, failure.reply.as_ref()) {
+            Outcome::Bounced(Bounce::Policy) if self.doubt.is_about_us(&mail.recipient).await => Outcome::Held,
+            outcome => outcome,
+        }
+    }
+
+    /// Tells the gate what the attempt says about the relay. What expired says nothing, and what broke
+    /// off does only when it goes on.
+    fn settle(&self, pass: Pass<'_>, outcome: Outcome, failure: Option<&Failure>) {
+        let answered = failure.is_none_or(|failure| failure.reply.is_some());
+        let expired = outcome == Outcome::Expired;
+        let broken = match (answered, expired) {
+            (true, _) => {
+                self.broken.store(0, Ordering::Relaxed);
+                false
+            }
+            (false, true) => false,
+            (false, false) => self.broken.fetch_add(1, Ordering::Relaxed) + 1 >= BROKEN,
+        };
+        match failure {
+            Some(Failure { phase, cause, .. }) if outcome == Outcome::Held || broken => {
+                pass.fails(Fault { phase: *phase, cause: cause.clone() });
+            }
+            _ if answered => pass.works(),
+            _ => drop(pass),
+        }
+    }
+
+    fn held(&self, Fault { phase, cause }: Fault, began: Instant) -> Attempt {
+        self.attempt(Outcome::Held, Err(Failure::silent(phase, cause)), began)
     }
 
     /// On an idle connection, or a fresh one where that turns out to be dead. Until the final dot
     /// nothing was handed over, so the mail can start again.
-    async fn hand_over(&self, mail: &Mail) -> Result<crate::outcome::Reply, Failure> {
+    async fn hand_over(&self, mail: &Mail) -> Result<Reply, Failure> {
         loop {
             let (mut session, reused) = match self.take() {
                 Some(session) => (session, true),
@@ -259,22 +340,11 @@ impl Relay {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attempt(&self, outcome: Outcome, result: Result<crate::outcome::Reply, Failure>, began: Instant) -> Attempt {
+    fn attempt(&self, outcome: Outcome, result: Result<Reply, Failure>, began: Instant) -> Attempt {
         let (phase, reply, cause) = match result {
             Ok(reply) => (Phase::Final, Some(reply), String::new()),
             Err(failure) => (failure.phase, failure.reply, failure.cause),
         };
         Attempt { outcome, phase: Some(phase), reply, relay: self.name.clone(), duration: began.elapsed(), cause }
-    }
-}
-
-/// Tells the gate what the attempt says about the relay. What expired or broke off says nothing.
-fn settle(pass: Pass<'_>, outcome: Outcome, failure: Option<&Failure>) {
-    match (outcome, failure) {
-        (Outcome::Held, Some(failure)) => {
-            pass.fails(Fault { phase: failure.phase, cause: failure.cause.clone() });
-        }
-        (_, Some(failure)) if failure.reply.is_none() => drop(pass),
-        _ => pass.works(),
     }
 }

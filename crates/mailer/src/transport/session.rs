@@ -16,18 +16,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::relay::{RelayConfig, Tls};
+use super::relay::{RelayConfig, Timeouts, Tls};
 use super::starttls;
-use super::wire::{BANNER, Stream, Wire, Written};
+use super::wire::{BANNER, Stream, View, Wire};
 use super::{Expiry, Mail};
 use crate::outcome::{Phase, Reply};
 
-/// Name resolution and TCP.
-const CONNECT: Duration = Duration::from_secs(10);
-/// A command's answer, and a handshake.
-const COMMAND: Duration = Duration::from_secs(30);
-/// After the final dot (RFC 5321, 4.5.3.2.6, asks for 10 minutes; a link lives for 30).
-const FINAL: Duration = Duration::from_secs(5 * 60);
 /// Goodbyes are short.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -93,7 +87,12 @@ pub(super) fn enhanced(code: u16, text: Option<&str>) -> String {
 /// A connection that has said hello and is logged in.
 pub(super) struct Session {
     connection: AsyncSmtpConnection,
-    written: Written,
+    view: View,
+    /// Commands may be sent ahead (RFC 2920).
+    pipelining: bool,
+    /// It can be told what a notification may hold (RFC 3461).
+    notifies: bool,
+    timeouts: Timeouts,
     /// Mails tried on it.
     pub uses: u32,
     /// When it was last used.
@@ -104,29 +103,32 @@ impl Session {
     /// Connects, encrypts, logs in.
     pub(super) async fn open(relay: &RelayConfig, deadline: Instant) -> Result<Self, Failure> {
         let tcp = connect(relay, deadline).await?;
+        let command = relay.timeouts.command;
         let (stream, first) = match &relay.tls {
             Tls::None => (Stream::Plain(tcp), &b""[..]),
-            Tls::Implicit(config, name) => (handshake(tcp, config, name, deadline).await?, &b""[..]),
+            Tls::Implicit(config, name) => (handshake(tcp, config, name, command, deadline).await?, &b""[..]),
             Tls::StartTls(config, name) => {
                 let mut tcp = tcp;
                 let hello = relay.hello.to_string();
-                within(Phase::Connect, COMMAND, deadline, starttls::begin(&mut tcp, &hello)).await??;
-                (handshake(tcp, config, name, deadline).await?, BANNER)
+                within(Phase::Connect, command, deadline, starttls::begin(&mut tcp, &hello)).await??;
+                (handshake(tcp, config, name, command, deadline).await?, BANNER)
             }
         };
         let wire = Wire::new(stream, first).map_err(|error| Failure::io(Phase::Connect, &error))?;
-        let written = wire.written();
+        let view = wire.view();
         let hello: ClientId = relay.hello.clone();
         let greeted = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello);
-        let mut connection = within(Phase::Connect, COMMAND, deadline, greeted)
+        let mut connection = within(Phase::Connect, command, deadline, greeted)
             .await?
             .map_err(|error| Failure::smtp(Phase::Connect, &error))?;
         if let Some((username, password)) = &relay.login {
             let credentials = Credentials::new(username.clone(), password.expose_secret().to_owned());
             let login = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials);
-            within(Phase::Auth, COMMAND, deadline, login).await?.map_err(|error| Failure::smtp(Phase::Auth, &error))?;
+            within(Phase::Auth, command, deadline, login).await?.map_err(|error| Failure::smtp(Phase::Auth, &error))?;
         }
-        Ok(Self { connection, written, uses: 0, since: Instant::now() })
+        let [pipelining, notifies] = view.offers(["PIPELINING", "DSN"]);
+        let timeouts = relay.timeouts;
+        Ok(Self { connection, view, pipelining, notifies, timeouts, uses: 0, since: Instant::now() })
     }
 
     /// Hands over one mail.
@@ -135,8 +137,16 @@ impl Session {
         not_over(&mail.expiry, Phase::Mail)?;
         let parameters = self.parameters(mail)?;
         let from = MailFrom::new(Some(mail.sender.clone()), parameters);
-        self.step(Phase::Mail, from, mail.deadline).await?;
         let to = Rcpt::new(mail.recipient.clone(), Vec::new());
+        if self.pipelining {
+            self.view.send_ahead(&to.to_string());
+        }
+        let sender = self.step(Phase::Mail, from, mail.deadline).await;
+        if self.pipelining && sender.as_ref().is_err_and(|failure| !failure.ends_connection()) {
+            // It was asked already: the answer has to be read before anything else.
+            self.step(Phase::Rcpt, to.clone(), mail.deadline).await.ok();
+        }
+        sender?;
         self.step(Phase::Rcpt, to, mail.deadline).await?;
         // Right before the content: the process may have been frozen since the event was opened.
         not_over(&mail.expiry, Phase::Data)?;
@@ -150,8 +160,8 @@ impl Session {
     /// The content and the last answer. A loss before the final dot was written leaves no doubt;
     /// after it the server may have the mail.
     async fn content(&mut self, mail: &Mail) -> Result<Reply, Failure> {
-        let before = self.written.bytes();
-        let sent = within(Phase::Final, FINAL, mail.deadline, self.connection.message(&mail.bytes));
+        let before = self.view.written();
+        let sent = within(Phase::Final, self.timeouts.last, mail.deadline, self.connection.message(&mail.bytes));
         let failure = match sent.await {
             Ok(Ok(response)) if response.code().is_positive() && code(&response) < 300 => {
                 self.since = Instant::now();
@@ -161,7 +171,7 @@ impl Session {
             Ok(Err(error)) => Failure::smtp(Phase::Final, &error),
             Err(failure) => failure,
         };
-        let doubtless = self.written.bytes() - before < mail.bytes.len();
+        let doubtless = self.view.written() - before < mail.bytes.len();
         let phase = if doubtless { Phase::Data } else { failure.phase };
         Err(Failure { phase, ..failure })
     }
@@ -172,15 +182,20 @@ impl Session {
         command: C,
         deadline: Instant,
     ) -> Result<Reply, Failure> {
-        let answer = within(phase, COMMAND, deadline, self.connection.command(command)).await?;
+        let answer = within(phase, self.timeouts.command, deadline, self.connection.command(command)).await?;
         answer.map(|response| reply(&response)).map_err(|error| Failure::smtp(phase, &error))
     }
 
     /// An address beyond ASCII needs a server that takes it (RFC 6531); our own mails are ASCII
     /// otherwise.
     fn parameters(&self, mail: &Mail) -> Result<Vec<MailParameter>, Failure> {
+        let mut parameters = Vec::new();
+        if self.notifies {
+            // A bounce that brought the whole mail back would bring back a live link.
+            parameters.push(MailParameter::Other { keyword: "RET".to_owned(), value: Some("HDRS".to_owned()) });
+        }
         if !mail.needs_utf8() {
-            return Ok(Vec::new());
+            return Ok(parameters);
         }
         let server = self.connection.server_info();
         if !server.supports_feature(Extension::SmtpUtfEight) {
@@ -188,12 +203,13 @@ impl Session {
             let reply = Reply { code: 553, enhanced: "5.6.7".to_owned() };
             return Err(Failure::refused(Phase::Rcpt, reply));
         }
-        Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
+        parameters.extend([MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)]);
+        Ok(parameters)
     }
 
     /// Makes the connection ready for another mail after one that was refused.
     pub(super) async fn reset(&mut self) -> bool {
-        let reset = timeout(COMMAND, self.connection.command(Rset)).await;
+        let reset = timeout(self.timeouts.command, self.connection.command(Rset)).await;
         self.since = Instant::now();
         matches!(reset, Ok(Ok(_)))
     }
@@ -206,8 +222,9 @@ impl Session {
 
 async fn connect(relay: &RelayConfig, deadline: Instant) -> Result<TcpStream, Failure> {
     let tcp = TcpStream::connect((relay.host.as_str(), relay.port));
-    let tcp =
-        within(Phase::Connect, CONNECT, deadline, tcp).await?.map_err(|error| Failure::io(Phase::Connect, &error))?;
+    let tcp = within(Phase::Connect, relay.timeouts.connect, deadline, tcp)
+        .await?
+        .map_err(|error| Failure::io(Phase::Connect, &error))?;
     tcp.set_nodelay(true).map_err(|error| Failure::io(Phase::Connect, &error))?;
     Ok(tcp)
 }
@@ -216,10 +233,11 @@ async fn handshake(
     tcp: TcpStream,
     config: &Arc<rustls::ClientConfig>,
     name: &rustls::pki_types::ServerName<'static>,
+    limit: Duration,
     deadline: Instant,
 ) -> Result<Stream, Failure> {
     let connect = TlsConnector::from(config.clone()).connect(name.clone(), tcp);
-    let tls = within(Phase::Tls, COMMAND, deadline, connect).await?.map_err(|error| Failure::io(Phase::Tls, &error))?;
+    let tls = within(Phase::Tls, limit, deadline, connect).await?.map_err(|error| Failure::io(Phase::Tls, &error))?;
     Ok(Stream::Tls(Box::new(tls)))
 }
 

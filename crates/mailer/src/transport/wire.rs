@@ -2,13 +2,15 @@
 //!
 //! lettre's own connect leaves Nagle's algorithm on, which costs 44 ms a mail, and upgrades to TLS
 //! with bytes read before it still in its buffer. So the socket is ours: it counts what was
-//! written, bounds what an answer may be, and is encrypted before lettre sees it.
+//! written, bounds what an answer may be, is encrypted before lettre sees it, hears which extensions
+//! the server offers, and can send a command ahead (RFC 2920), which lettre cannot.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use lettre::transport::smtp::client::AsyncTokioStream;
@@ -31,7 +33,9 @@ pub(super) struct Wire {
     first: &'static [u8],
     /// Since the last write.
     answered: usize,
-    written: Written,
+    /// Bytes of the next commands that were sent ahead.
+    sent_ahead: usize,
+    view: View,
 }
 
 #[derive(Debug)]
@@ -40,14 +44,41 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Bytes written in all, readable while lettre owns the wire.
+/// What we see and do of the wire while lettre owns it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Written(Arc<AtomicUsize>);
+pub(super) struct View(Arc<Shared>);
 
-impl Written {
-    pub(super) fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+#[derive(Debug, Default)]
+struct Shared {
+    written: AtomicUsize,
+    /// Kept until somebody asks.
+    hello: Mutex<Option<Vec<u8>>>,
+    /// To be sent with the next write.
+    ahead: Mutex<Vec<u8>>,
+}
+
+impl View {
+    /// Bytes written in all.
+    pub(super) fn written(&self) -> usize {
+        self.0.written.load(Ordering::Relaxed)
     }
+
+    /// Whether the server offers an extension without parameters; of all that was heard until now.
+    pub(super) fn offers<const N: usize>(&self, keywords: [&str; N]) -> [bool; N] {
+        let heard = lock(&self.0.hello).take().unwrap_or_default();
+        let heard = String::from_utf8_lossy(&heard).to_uppercase();
+        keywords.map(|keyword| heard.lines().any(|line| line.get(4..).is_some_and(|it| it.trim() == keyword)))
+    }
+
+    /// Sends a command right behind the next one. It must then be given to lettre as the one after that,
+    /// which waits for its answer only.
+    pub(super) fn send_ahead(&self, command: &str) {
+        *lock(&self.0.ahead) = command.as_bytes().to_vec();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Wire {
@@ -56,11 +87,13 @@ impl Wire {
             Stream::Plain(tcp) => tcp.peer_addr(),
             Stream::Tls(tls) => tls.get_ref().0.peer_addr(),
         }?;
-        Ok(Self { stream, peer, first, answered: 0, written: Written::default() })
+        let view = View::default();
+        *lock(&view.0.hello) = Some(Vec::new());
+        Ok(Self { stream, peer, first, answered: 0, sent_ahead: 0, view })
     }
 
-    pub(super) fn written(&self) -> Written {
-        self.written.clone()
+    pub(super) fn view(&self) -> View {
+        self.view.clone()
     }
 }
 
@@ -86,6 +119,9 @@ impl AsyncRead for Wire {
             Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
         })?;
         this.answered += buffer.filled().len() - before;
+        if let Some(heard) = &mut *lock(&this.view.0.hello) {
+            heard.extend_from_slice(&buffer.filled()[before..]);
+        }
         if this.answered > ANSWER_LIMIT {
             return Poll::Ready(Err(io::Error::other("the answer is too long")));
         }
@@ -96,13 +132,25 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.sent_ahead > 0 {
+            let length = this.sent_ahead.min(bytes.len());
+            this.sent_ahead -= length;
+            return Poll::Ready(Ok(length));
+        }
         this.answered = 0;
+        let mut ahead = lock(&this.view.0.ahead);
+        let both = if ahead.is_empty() { Cow::Borrowed(bytes) } else { Cow::Owned([bytes, &ahead].concat()) };
         let length = ready!(match &mut this.stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Stream::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, &both),
+            Stream::Tls(tls) => Pin::new(tls).poll_write(cx, &both),
         })?;
-        this.written.0.fetch_add(length, Ordering::Relaxed);
-        Poll::Ready(Ok(length))
+        this.view.0.written.fetch_add(length, Ordering::Relaxed);
+        if length >= bytes.len() {
+            // What did not fit goes out in its own turn.
+            this.sent_ahead = length - bytes.len();
+            ahead.clear();
+        }
+        Poll::Ready(Ok(length.min(bytes.len())))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Act, Person, Phase, Rule, World, world::Program};
+use e2e::{Act, Entry, Person, Phase, Rule, World, world::Program};
 use proto::identity::v1::{DeliveryState, LinkState, NotSentReason};
 use testbed::rabbitmq::MAILER;
+use time::OffsetDateTime;
 
 use super::signal;
 use crate::{
@@ -205,4 +206,38 @@ async fn a_slow_mailbox_does_not_hold_up_the_others() {
     }
     assert!(since.elapsed() < Duration::from_secs(6), "{:?}", since.elapsed());
     all_sent(&world, &requests).await;
+}
+
+#[tokio::test]
+async fn a_message_that_ended_its_mailer_twice_is_handled_alone() {
+    let mut world = World::build().wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    let names = crowd(&world, &kopi, 6).await;
+    let (poison, neighbours) = names.split_first().expect("there are some");
+    world.script(Rule::at(Phase::Recipient, Act::Silence).to(address(poison)));
+    let looks = |world: &World, name: &str| -> Vec<OffsetDateTime> {
+        let journal = world.sink().journal();
+        let at = |entry: &Entry| entry.phase == Phase::Recipient && entry.recipient.as_deref() == Some(&address(name));
+        journal.iter().filter(|entry| at(entry)).map(|entry| entry.time).collect()
+    };
+    all_ask(&world, &names[..1]).await;
+    for round in 1..=2 {
+        until("it is in the mailer's hands", async || (looks(&world, poison).len() == round).then_some(())).await;
+        world.kill(Program::Mailer, 0);
+        if round == 2 {
+            all_ask(&world, neighbours).await;
+            world.broker().await.wait_ready("mailer.requests", 6).await;
+        }
+        world.start_again(Program::Mailer, 0);
+    }
+    let waited = world.sink().wait_for(Duration::from_secs(40), |mails| (mails.len() == 5).then_some(()));
+    waited.await.expect("the neighbours are mailed");
+    let third = looks(&world, poison)[2];
+    for name in neighbours {
+        // Not beside it, until it has had its time.
+        let waited = (looks(&world, name)[0] - third).as_seconds_f32();
+        assert!(waited > 9.0, "{name}: {waited} s");
+    }
+    let broker = world.broker().await;
+    broker.wait_ready("mailer.parked", 0).await;
 }

@@ -1,7 +1,6 @@
 use messaging::keys::{Role, generate};
 use messaging::seal::{EventHeader, encode_event, seal};
 use messaging::topology::{NOTICE_REQUESTED, RESET_REQUESTED};
-use rstest::rstest;
 use runtime::{Random, SeededRandom};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -74,32 +73,24 @@ fn the_list_and_one_message_show_all_but_secrets() {
     forged.message_id = Some("\u{1b}[2J not believed".to_owned());
     forged.body = b"\xff".to_vec();
     let messages = [parked(&identity, b"\xff"), forged, parked(&identity, &mail())];
-    let shown = list(&mailer, &messages, NOW + time::Duration::minutes(5));
+    let explain = |message: &Message| explained(&mailer, message, NOW);
+    let shown = desk::list(&desk(&explain, NOW + time::Duration::minutes(5)), &messages, false);
+    let json = desk::list(&desk(&explain, NOW), &messages, true);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap().as_array().unwrap().len(), 3);
     insta::assert_snapshot!(shown);
     for (index, message) in messages.iter().enumerate() {
-        let one = show(&mailer, index + 1, message, NOW);
+        let one = desk::show(&desk(&explain, NOW), index, message, false) + &json;
         for secret in ["budi", "kopi.example", "AAAA"] {
             assert!(!shown.contains(secret) && !one.contains(secret), "{one}");
         }
         assert!(!one.contains('\u{1b}'));
     }
-    insta::assert_snapshot!(show(&mailer, 3, &messages[2], NOW));
-}
-
-#[rstest]
-#[case(0, "0m")]
-#[case(59, "59m")]
-#[case(60, "1h")]
-#[case(47 * 60, "47h")]
-#[case(48 * 60, "2d")]
-fn an_age_is_told_in_one_unit(#[case] minutes: i64, #[case] told: &str) {
-    let (identity, _) = keys(1);
-    let message = parked(&identity, &mail());
-    assert_eq!(age(&message, REQUESTED + time::Duration::minutes(minutes)), told);
+    insta::assert_snapshot!(desk::show(&desk(&explain, NOW), 2, &messages[2], false));
 }
 
 #[test]
 fn an_empty_queue_says_so() {
     let (_, mailer) = keys(1);
-    assert_eq!(list(&mailer, &[], NOW), "nothing is parked\n");
+    let explain = |message: &Message| explained(&mailer, message, NOW);
+    assert_eq!(desk::list(&desk(&explain, NOW), &[], false), "nothing is parked\n");
 }

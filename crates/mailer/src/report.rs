@@ -1,0 +1,54 @@
+//! Telling the identity service what became of a mail.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use messaging::topology::{MAIL_STATUS, MAILER_EVENTS};
+use messaging::{Message, PublishError, Publisher, TraceHeaders};
+use prost::Message as _;
+use proto::mailer::events::v1::MailStatus;
+use runtime::{Clock, Random, TraceContext, uuid_v7};
+use time::OffsetDateTime;
+use tracing::Instrument;
+
+/// Publishes statuses, each in the trace it is called in; done when the broker confirms.
+pub fn reporter(
+    publisher: Publisher,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> impl Fn(MailStatus) -> BoxFuture<'static, Result<(), PublishError>> {
+    move |status| {
+        let message_id = uuid_v7(&*clock, &*random);
+        let span = tracing::info_span!(
+            "report",
+            otel.name = format!("send {MAILER_EVENTS}"),
+            otel.kind = "producer",
+            messaging.system = "rabbitmq",
+            messaging.destination.name = MAILER_EVENTS,
+            messaging.rabbitmq.destination.routing_key = MAIL_STATUS,
+            messaging.operation.name = "send",
+            messaging.operation.type = "send",
+            messaging.message.id = %message_id,
+        );
+        let trace = span.in_scope(TraceContext::current);
+        let message = Message {
+            exchange: MAILER_EVENTS,
+            routing_key: MAIL_STATUS,
+            message_id,
+            body: status.encode_to_vec(),
+            timestamp: clock.now(),
+            published: clock.now(),
+            trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate },
+        };
+        let publisher = publisher.clone();
+        Box::pin(async move { publisher.publish(message).await }.instrument(span))
+    }
+}
+
+/// A moment as it travels.
+pub fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: time.unix_timestamp(),
+        nanos: i32::try_from(time.nanosecond()).unwrap_or_default(),
+    }
+}
