@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
 use clap::Args;
+use messaging::parked::desk::moment;
 use messaging::topology::{MAILER_REQUESTS, ready_messages};
 use messaging::{Broker, BrokerError};
 use runtime::{Clock, Failure, SystemClock, SystemRandom};
@@ -77,7 +78,7 @@ fn clock(findings: &mut Findings, keys: &Path) {
     let now = SystemClock.now();
     let files = std::fs::read_dir(keys).into_iter().flatten().flatten();
     let newest = files.filter_map(|file| file.metadata().ok()?.modified().ok()).max();
-    let told = format!("{now}, UTC");
+    let told = moment(Some(now));
     if newest.is_some_and(|newest| newest > SystemTime::from(now)) {
         findings.bad("clock", &told, "it is behind the newest file in keys.directory: set it, by NTP");
     } else {
