@@ -1,0 +1,70 @@
+//! The port for people behind a certificate of its own.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use gateway::server::{Bounds, Edge, Proxies, edge, serve};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+const BOUND: Duration = Duration::from_secs(20);
+
+fn bounds() -> Bounds {
+    Bounds { connections: 8, header: Duration::from_secs(5), body: Duration::from_secs(5) }
+}
+
+/// Serves one page, and gives its address and the certificate to trust.
+async fn start(stop: CancellationToken) -> (SocketAddr, rustls::RootCertStore) {
+    runtime::install_crypto();
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder().with_no_client_auth();
+    let config = config.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(own.cert.der().clone()).unwrap();
+
+    let refuse = Box::new(|_: &http::request::Parts, status: http::StatusCode| status.into_response());
+    let edge_state = Edge::new(Proxies::default(), bounds(), refuse);
+    let router = Router::new().route("/", get(|| async { "hello" })).layer(from_fn_with_state(edge_state, edge));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, Some(Arc::new(config)), router, bounds(), stop));
+    (address, roots)
+}
+
+#[tokio::test]
+async fn a_browser_that_speaks_tls_is_told_to_go_on_so() {
+    let stop = CancellationToken::new();
+    let (address, roots) = start(stop.clone()).await;
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    // The other end may close without TLS's own farewell.
+    let _ = tokio::time::timeout(BOUND, stream.read_to_end(&mut answer)).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
+    assert!(answer.contains("strict-transport-security: max-age="), "{answer}");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn plain_text_gets_no_page_at_the_tls_port() {
+    let stop = CancellationToken::new();
+    let (address, _) = start(stop.clone()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(BOUND, stream.read_to_end(&mut answer)).await.unwrap();
+    assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1 200"), "no page");
+    stop.cancel();
+}
