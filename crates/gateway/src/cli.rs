@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use runtime::manual::{Config, Manual};
 use runtime::{Failure, Sources};
 
 use crate::serve::{SERVICE, VERSION, serve};
@@ -47,6 +48,14 @@ enum Command {
     /// Read the settings and everything they point to, say what is wrong, and start nothing.
     #[command(after_help = "Example: gateway check-config --config /etc/sandi/gateway.toml")]
     CheckConfig,
+    /// Ask the running gateway whether it is ready; for the health check of a container.
+    #[command(after_help = "Example: gateway ready --config /etc/sandi/gateway.toml")]
+    Ready,
+    /// The settings.
+    #[command(subcommand)]
+    Config(Config),
+    #[command(flatten)]
+    Manual(Manual),
     /// Print the version.
     #[command(after_help = "Example: gateway version --json")]
     Version {
@@ -62,12 +71,21 @@ enum Command {
 /// What went wrong, with its exit code.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     runtime::install_crypto();
-    if let Command::Version { json } = cli.command {
-        say(&version(json));
-        return Ok(());
+    match &cli.command {
+        Command::Version { json } => return say(&version(*json)),
+        Command::Manual(manual) => return Ok(manual.write(<Cli as clap::CommandFactory>::command())?),
+        _ => {}
     }
     let sources = Sources { env_prefix: "SANDI_GATEWAY", file: cli.settings.config, set: cli.settings.set };
-    let settings: Settings = runtime::config::load(&sources)?;
+    let (settings, origins) = runtime::config::load_with_origins::<Settings>(&sources)?;
+    match &cli.command {
+        Command::Config(Config::Dump) => return say(&origins.dump(&settings)?),
+        Command::Ready => {
+            let answer = runtime::admin::ask_ready(settings.admin.listen);
+            return say(&answer.map_err(|why| Failure::Failed(anyhow::anyhow!(why)))?);
+        }
+        _ => {}
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         if let Command::Serve = cli.command {
@@ -76,20 +94,23 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         }
         settings.check()?;
         drop(runtime::telemetry::init(SERVICE, VERSION, &settings.log, &settings.telemetry)?);
-        say("the settings are right");
-        Ok(())
+        say("the settings are right")
     })
 }
 
 fn version(json: bool) -> String {
     if json {
-        format!("{{\"service\":\"{SERVICE}\",\"version\":\"{VERSION}\"}}")
+        format!("{{\"service\":\"{SERVICE}\",\"version\":\"{VERSION}\",\"revision\":\"{}\"}}", runtime::REVISION)
     } else {
         format!("{SERVICE} {VERSION}")
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command a person typed")]
-fn say(text: &str) {
-    println!("{text}");
+/// Writes to standard output; a reader that has gone away is no failure.
+fn say(text: &str) -> Result<(), Failure> {
+    use std::io::{ErrorKind, Write as _};
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }

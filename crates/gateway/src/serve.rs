@@ -45,10 +45,22 @@ pub async fn serve(settings: Settings, source: &str) -> Result<(), Failure> {
         public_url = settings.public_url,
         "gateway starts"
     );
+    observe_ages(&settings);
     run(&settings, checked, listener, admin, &telemetry).await;
     tracing::info!("gateway ends");
     telemetry.shutdown(FLUSH).await;
     Ok(())
+}
+
+/// Shows when certificates end.
+fn observe_ages(settings: &Settings) {
+    let files = [
+        ("tls", &settings.tls.certificate),
+        ("identity_ca", &settings.identity.ca_file),
+        ("identity_client", &settings.identity.certificate),
+    ];
+    let given = files.into_iter().filter_map(|(name, file)| Some((name, file.clone()?)));
+    runtime::ages::observe_certificates(given.collect());
 }
 
 async fn bind(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

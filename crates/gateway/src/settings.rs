@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use runtime::config::{LogSettings, TelemetrySettings};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 mod check;
 
 pub use check::Checked;
 
 /// Everything that can be set. `deploy/gateway.toml` shows each with its default.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Name of the product, shown on every page.
@@ -70,7 +70,7 @@ impl Default for Settings {
 }
 
 /// Section `tls`: PEM files; without them the port speaks plain HTTP, for a reverse proxy.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsSettings {
     /// Certificate chain.
@@ -80,7 +80,7 @@ pub struct TlsSettings {
 }
 
 /// Section `identity`. Deadlines and retries are those of `deploy/grpc/service-config.json`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IdentitySettings {
     /// Where it is: `https://identity.example:50051`.
@@ -96,7 +96,7 @@ pub struct IdentitySettings {
 }
 
 /// Section `cookie`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CookieSettings {
     /// File with one key a line, each 64 or more bytes in base64: the first one signs, all are believed.
@@ -113,7 +113,7 @@ impl Default for CookieSettings {
 }
 
 /// Section `actors`: without `key_file` the gateway gives its word alone (`assert-actor`).
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ActorsSettings {
     /// Issuer in the tokens; the identity service expects the same.
@@ -125,7 +125,7 @@ pub struct ActorsSettings {
 }
 
 /// Section `limits`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
     /// Connections at once; more wait.
@@ -145,7 +145,7 @@ impl Default for LimitSettings {
 }
 
 /// Section `admin`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
     /// Where probes and scrapes are answered. Not for the public: it has no authentication.

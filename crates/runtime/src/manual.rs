@@ -10,7 +10,7 @@ use clap_complete::Shell;
 #[derive(Subcommand)]
 pub enum Manual {
     /// Print completions for a shell.
-    #[command(after_help = "Example, with identity or mailer for PROGRAM: \
+    #[command(after_help = "Example, with identity, mailer or gateway for PROGRAM: \
         PROGRAM completions bash > /etc/bash_completion.d/PROGRAM")]
     Completions {
         /// The shell.
@@ -19,7 +19,7 @@ pub enum Manual {
     },
     /// Write manual pages, one for each command.
     #[command(
-        after_help = "Example, with identity or mailer for PROGRAM: PROGRAM man --directory /usr/local/share/man/man1"
+        after_help = "Example, with identity, mailer or gateway for PROGRAM: PROGRAM man --directory /usr/local/share/man/man1"
     )]
     Man {
         /// A folder that exists.
@@ -50,7 +50,7 @@ impl Manual {
 pub enum Config {
     /// Print the settings in force, and where each came from. Secrets are masked.
     #[command(
-        after_help = "Example, with identity or mailer for PROGRAM: PROGRAM config dump --config /etc/sandi/PROGRAM.toml"
+        after_help = "Example, with identity, mailer or gateway for PROGRAM: PROGRAM config dump --config /etc/sandi/PROGRAM.toml"
     )]
     Dump,
 }

@@ -11,9 +11,10 @@ use super::{
     samples::{self, Section},
 };
 
-const PROGRAMS: [(&str, &str, &str); 2] = [
+const PROGRAMS: [(&str, &str, &str); 3] = [
     ("identity", "deploy/identity.toml", "docs/settings/identity.schema.json"),
     ("mailer", "deploy/mailer.toml", "docs/settings/mailer.schema.json"),
+    ("gateway", "deploy/gateway.toml", "docs/settings/gateway.schema.json"),
 ];
 
 const HEAD: &str = "\
@@ -23,7 +24,8 @@ const HEAD: &str = "\
 Each program reads a TOML file (`--config`), then the environment, then `--set section.key=value`; what comes later
 wins. `PROGRAM check-config` says what is wrong, `PROGRAM config dump` what is in force and where it came from. A value
 here is the default, or an example where there is none. Editors and linters take the schemas:
-[identity](settings/identity.schema.json), [mailer](settings/mailer.schema.json).
+[identity](settings/identity.schema.json), [mailer](settings/mailer.schema.json),
+[gateway](settings/gateway.schema.json).
 ";
 
 /// `docs/settings.md`.

@@ -114,6 +114,10 @@ async fn the_program_tells_its_version_and_checks_its_settings() {
     let version: serde_json::Value = serde_json::from_str(&version).expect("JSON");
     assert_eq!(version["service"], "gateway");
     assert!(world.command(Program::Gateway, &["check-config"]).expect("right").contains("right"));
+    let dump = world.command(Program::Gateway, &["config", "dump"]).expect("it is shown");
+    assert!(dump.contains("limits.body_time = \"10s\"") && dump.contains("# default"), "{dump}");
+    assert!(!dump.contains(world.token("gateway")), "secrets stay in their files");
+    assert!(world.command(Program::Gateway, &["ready"]).expect("ready").contains("pages: ok"));
     let wrong = ["check-config", "--set", "public_url=nowhere", "--set", "identity.token_file=/nowhere"];
     let said = format!("{:#}", world.command(Program::Gateway, &wrong).expect_err("wrong"));
     assert!(said.contains("public_url:") && said.contains("identity.token_file:"), "{said}");
