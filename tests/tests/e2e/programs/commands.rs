@@ -139,8 +139,12 @@ async fn links_begin_with_https() {
     // Outside of development mode also on loopback.
     let certificates = super::tls::Authority::new().issue(&world, "commands");
     let [certificate, key] = [certificates.certificate, certificates.key].map(|path| path.display().to_string());
-    let production =
-        ["development=false".to_owned(), format!("grpc.tls.certificate={certificate}"), format!("grpc.tls.key={key}")];
+    let production = [
+        "development=false".to_owned(),
+        "grpc.reflection=false".to_owned(),
+        format!("grpc.tls.certificate={certificate}"),
+        format!("grpc.tls.key={key}"),
+    ];
     let production: Vec<_> = production.iter().map(String::as_str).collect();
     assert_failed(&create("c", "http://127.0.0.1:8080/akun", &production), &["--link-base", "https"]);
     assert_done(&create("c", "https://127.0.0.1:8443/akun", &production));
