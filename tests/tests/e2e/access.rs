@@ -5,6 +5,7 @@ mod callers;
 mod ranks;
 mod suspended;
 mod takeover;
+mod targets;
 mod tenants;
 mod trust;
 
