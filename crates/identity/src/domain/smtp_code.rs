@@ -2,6 +2,10 @@
 
 use super::locale::Locale;
 
+/// Greylisting, or too much from us at once.
+const COME_AGAIN: (&str, &str) =
+    ("server email meminta kami mencoba lagi nanti", "the mail server asks us to come again later");
+
 /// What a code means for a person; codes we have no words for by their class.
 pub fn meaning(enhanced_code: &str, locale: Locale) -> &'static str {
     let (id, en) = match enhanced_code.split_once('.').map_or("", |(_, detail)| detail) {
@@ -33,6 +37,7 @@ pub fn meaning(enhanced_code: &str, locale: Locale) -> &'static str {
                 "server email tidak dapat membaca isi email itu",
                 "the mail server cannot read the content of the mail",
             ),
+            "7" if enhanced_code.starts_with('4') => COME_AGAIN,
             "7" => (
                 "server email menolak pengirim atau isi email itu",
                 "the mail server refuses the sender or the content",
@@ -55,14 +60,57 @@ pub fn condemns_address(enhanced_code: &str) -> bool {
     enhanced_code.starts_with("5.1.") || enhanced_code == "5.2.1"
 }
 
-/// Whether a code says that the mailbox is full.
-pub fn is_full_mailbox(enhanced_code: &str) -> bool {
-    enhanced_code.ends_with(".2.2")
+/// What a mail server answered, without its text.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// SMTP reply code (RFC 5321); 0: none.
+    pub code: i32,
+    /// Enhanced status code (RFC 3463); may be empty.
+    pub enhanced_code: String,
+    /// Where in the conversation: connect, tls, auth, mail, rcpt, data, final or bounce; may be empty.
+    pub phase: String,
 }
 
-/// Whether a code is about policy: the sender, the content, a block list.
-pub fn is_policy(enhanced_code: &str) -> bool {
-    enhanced_code.split('.').nth(1) == Some("7")
+impl Answer {
+    /// Whether there was none.
+    pub fn is_empty(&self) -> bool {
+        self.code == 0 && self.enhanced_code.is_empty()
+    }
+
+    /// The code with its meaning; by the reply code where the server gave no enhanced one.
+    pub fn explained(&self, locale: Locale) -> String {
+        let (id, en) = match self.code {
+            _ if !self.enhanced_code.is_empty() => return explained(&self.enhanced_code, locale),
+            550 | 551 | 553 if self.phase == "rcpt" => {
+                ("server email tidak menerima kotak surat itu", "the mail server does not accept the mailbox")
+            }
+            452 | 552 => ("kotak surat itu penuh", "the mailbox is full"),
+            400..500 => COME_AGAIN,
+            _ => return explained("", locale),
+        };
+        format!("{}: {}", self.code, locale.pick(id, en))
+    }
+
+    /// Whether it says that the address is wrong, or its domain is nowhere to be found.
+    pub fn is_about_address(&self) -> bool {
+        let refused = self.enhanced_code.is_empty() && self.phase == "rcpt" && matches!(self.code, 550 | 551 | 553);
+        condemns_address(&self.enhanced_code) || self.enhanced_code == "5.4.4" || refused
+    }
+
+    /// Whether it says that the mailbox is full.
+    pub fn is_full_mailbox(&self) -> bool {
+        self.enhanced_code.ends_with(".2.2") || (self.enhanced_code.is_empty() && matches!(self.code, 452 | 552))
+    }
+
+    /// Whether it is about policy: the sender, the content, a block list.
+    pub fn is_policy(&self) -> bool {
+        self.enhanced_code.split('.').nth(1) == Some("7")
+    }
+
+    /// Whether the address has letters that the mail server does not take (RFC 6531).
+    pub fn needs_plain_address(&self) -> bool {
+        self.enhanced_code.ends_with(".6.7")
+    }
 }
 
 #[cfg(test)]
@@ -86,6 +134,28 @@ mod tests {
             assert_eq!(meaning(strange, Locale::En), "the mail server gave no reason", "{strange}");
         }
         assert_eq!(explained("", Locale::En), "the mail server gave no reason");
+    }
+
+    #[test]
+    fn an_answer_without_an_enhanced_code_is_read_by_its_reply_code() {
+        let answer = |code, phase: &str| Answer { code, enhanced_code: String::new(), phase: phase.into() };
+        for (code, phase, words) in [
+            (550, "rcpt", "550: the mail server does not accept the mailbox"),
+            (552, "final", "552: the mailbox is full"),
+            (451, "rcpt", "451: the mail server asks us to come again later"),
+            (554, "final", "the mail server gave no reason"),
+            (0, "", "the mail server gave no reason"),
+        ] {
+            assert_eq!(answer(code, phase).explained(Locale::En), words);
+        }
+        assert!(answer(550, "rcpt").is_about_address() && !answer(550, "final").is_about_address());
+        assert!(answer(552, "final").is_full_mailbox() && !answer(554, "final").is_full_mailbox());
+    }
+
+    #[test]
+    fn a_server_that_asks_to_come_again_does_not_refuse() {
+        assert_eq!(meaning("4.7.1", Locale::En), "the mail server asks us to come again later");
+        assert_eq!(meaning("5.7.1", Locale::En), "the mail server refuses the sender or the content");
     }
 
     #[test]

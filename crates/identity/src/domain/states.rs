@@ -141,6 +141,24 @@ numbered! {
     }
 }
 
+numbered! {
+    /// What ended a link before its time.
+    RevokeCause {
+        /// Another link set a password.
+        OtherLink = 1,
+        /// The password was changed in the account settings.
+        PasswordChanged = 2,
+        /// The address was changed or removed.
+        AddressChanged = 3,
+        /// The username was changed.
+        UsernameChanged = 4,
+        /// The user was disabled.
+        UserDisabled = 5,
+        /// An admin did.
+        Admin = 6,
+    }
+}
+
 impl AddressState {
     /// What is known of an address, by whether there is one and whether it was refused for good.
     pub fn of(has_address: bool, undeliverable: bool) -> Self {

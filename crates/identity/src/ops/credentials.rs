@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::call::Call;
 use super::error::{Error, Result};
 use crate::domain::password::{Password, PasswordContext, PasswordPolicy, PasswordRule, check};
+use crate::domain::states::RevokeCause;
 use crate::domain::support_code::SupportCode;
 use crate::domain::violation::Problem;
 use crate::events::{self, Notice};
@@ -101,10 +102,18 @@ pub async fn ended(
     cause: Cause,
     change_time: OffsetDateTime,
 ) -> Result<()> {
-    resets::revoke_all(transaction, person.user_id).await?;
+    resets::revoke_all(transaction, person.user_id, revoke_cause(cause)).await?;
     let event = events::credential_changed(service, person, credential_version, cause, change_time, &call.trace);
     outbox::insert(transaction, &[event]).await?;
     Ok(())
+}
+
+fn revoke_cause(cause: Cause) -> RevokeCause {
+    match cause {
+        Cause::UserDisabled => RevokeCause::UserDisabled,
+        Cause::PasswordReset => RevokeCause::OtherLink,
+        _ => RevokeCause::PasswordChanged,
+    }
 }
 
 /// What a notice tells.

@@ -8,11 +8,12 @@ use crate::domain::explain::{AccountFacts, AddressFacts, Explanation, Facts, Res
 use crate::domain::identifier::Identifier;
 use crate::domain::locale::Locale;
 use crate::domain::names::Reason;
+use crate::domain::smtp_code::Answer;
 use crate::domain::states::UserState;
 use crate::domain::time_zone::TimeZone;
 use crate::domain::username::canonical_for_lookup;
 use crate::service::Service;
-use crate::store::resets::{self, Filter, Reset};
+use crate::store::resets::{self, Attempt, Filter, Reset};
 use crate::store::users::{self, Person};
 use crate::store::{StoreError, Transaction, audit};
 
@@ -124,6 +125,7 @@ fn reset_facts(reset: &Reset) -> ResetFacts {
         delivery: reset.delivery_state,
         not_sent_reason: reset.not_sent_reason,
         link: reset.link_state,
+        revoke_cause: reset.revoke_cause,
         request_time: reset.request_time,
         expire_time: reset.expire_time,
         view_time: reset.view_time,
@@ -131,6 +133,10 @@ fn reset_facts(reset: &Reset) -> ResetFacts {
         next_attempt_time: reset.next_attempt_time,
         hold_time: reset.hold_time,
         cool_until: reset.cool_until,
-        enhanced_code: reset.attempts.last().map(|attempt| attempt.enhanced_code.clone()).unwrap_or_default(),
+        answer: reset.attempts.last().map(answer).unwrap_or_default(),
     }
+}
+
+fn answer(attempt: &Attempt) -> Answer {
+    Answer { code: attempt.smtp_code, enhanced_code: attempt.enhanced_code.clone(), phase: attempt.phase.clone() }
 }

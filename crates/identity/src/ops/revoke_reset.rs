@@ -6,6 +6,7 @@ use super::access::{self, ActorClaim};
 use super::call::Call;
 use super::error::{Error, Result};
 use crate::domain::names::Reason;
+use crate::domain::states::RevokeCause;
 use crate::service::Service;
 use crate::store::resets::Reset;
 use crate::store::{StoreError, audit, resets, users};
@@ -42,7 +43,7 @@ async fn store(service: &Service, call: &Call, command: &RevokeReset) -> Result<
     let person = users::lock(&mut transaction, user_id).await?.ok_or(Error::ResetNotFound)?;
     access::may_reset(&authority, &person)?;
     call.note_person(&person);
-    if !resets::revoke(&mut transaction, command.reset_id).await? {
+    if !resets::revoke(&mut transaction, command.reset_id, RevokeCause::Admin).await? {
         return Err(Error::ResetEnded);
     }
     audit::append(&mut transaction, &[call.audit_success(service)]).await?;

@@ -12,7 +12,7 @@ use super::error::{Error, Result};
 use crate::domain::address::Address;
 use crate::domain::locale::Locale;
 use crate::domain::names::{DisplayName, Reason};
-use crate::domain::states::{Role, UserState};
+use crate::domain::states::{RevokeCause, Role, UserState};
 use crate::domain::support_code::SupportCode;
 use crate::domain::username::Username;
 use crate::domain::violation::Problem;
@@ -118,7 +118,8 @@ async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<P
         let version = new.credential_version;
         credentials::ended(service, call, &mut transaction, &new, version, Cause::UserDisabled, now).await?;
     } else if address_changed || new.username != old.username {
-        resets::revoke_all(&mut transaction, new.user_id).await?;
+        let cause = if address_changed { RevokeCause::AddressChanged } else { RevokeCause::UsernameChanged };
+        resets::revoke_all(&mut transaction, new.user_id, cause).await?;
     }
     if command.state == Some(UserState::Active) {
         guesses::forgive(&mut transaction, new.user_id).await?;

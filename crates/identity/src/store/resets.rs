@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Result;
-use crate::domain::states::{DeliveryEvent, DeliveryState, LinkState, NotSentReason, ResetKind};
+use crate::domain::states::{DeliveryEvent, DeliveryState, LinkState, NotSentReason, ResetKind, RevokeCause};
 use crate::domain::token::TokenDigest;
 
 /// A reset to insert; `issue_time` is set by the database.
@@ -76,6 +76,8 @@ pub struct Reset {
     pub not_sent_reason: Option<NotSentReason>,
     /// What became of the link; EXPIRED is derived here.
     pub link_state: LinkState,
+    /// What ended the link before its time, if that is on record.
+    pub revoke_cause: Option<RevokeCause>,
     /// When it was asked for.
     pub request_time: OffsetDateTime,
     /// When the link ends.
@@ -201,6 +203,7 @@ struct ResetRow {
     not_sent_reason: i16,
     link_state: i16,
     over: bool,
+    revoke_cause: Option<i16>,
     request_time: OffsetDateTime,
     expire_time: Option<OffsetDateTime>,
     view_time: Option<OffsetDateTime>,
@@ -225,6 +228,7 @@ impl From<ResetRow> for Reset {
             delivery_state: DeliveryState::from_i16(row.delivery_state).unwrap_or(DeliveryState::Unknown),
             not_sent_reason: NotSentReason::from_i16(row.not_sent_reason),
             link_state: link_state(row.link_state, row.over),
+            revoke_cause: row.revoke_cause.and_then(RevokeCause::from_i16),
             request_time: row.request_time,
             expire_time: row.expire_time,
             view_time: row.view_time,
@@ -247,8 +251,8 @@ fn link_state(number: i16, over: bool) -> LinkState {
 macro_rules! reset_columns {
     () => {
         "reset_id, request_id, event_id, kind, user_id, organization_id, delivery_state, not_sent_reason,
-         link_state, COALESCE(expire_time <= clock_timestamp(), false) AS over, request_time, expire_time,
-         view_time, complete_time, next_attempt_time, hold_time, cool_until, requested_by, reason, support_code"
+         link_state, COALESCE(expire_time <= clock_timestamp(), false) AS over, revoke_cause,
+         request_time, expire_time, view_time, complete_time, next_attempt_time, hold_time, cool_until, requested_by, reason, support_code"
     };
 }
 
@@ -348,15 +352,16 @@ pub async fn complete(connection: &mut PgConnection, reset_id: Uuid) -> Result<b
 ///
 /// # Errors
 /// The database's.
-pub async fn revoke_all(connection: &mut PgConnection, user_id: Uuid) -> Result<()> {
+pub async fn revoke_all(connection: &mut PgConnection, user_id: Uuid, cause: RevokeCause) -> Result<()> {
     let event_ids: Vec<Uuid> = sqlx::query_scalar(
-        "UPDATE resets SET link_state = $2, update_time = now()
+        "UPDATE resets SET link_state = $2, revoke_cause = $4, update_time = now()
          WHERE user_id = $1 AND link_state = $3 AND expire_time > clock_timestamp()
          RETURNING event_id",
     )
     .bind(user_id)
     .bind(LinkState::Revoked.as_i16())
     .bind(LinkState::Live.as_i16())
+    .bind(cause.as_i16())
     .fetch_all(&mut *connection)
     .await?;
     look_at(connection, &event_ids).await
@@ -366,15 +371,16 @@ pub async fn revoke_all(connection: &mut PgConnection, user_id: Uuid) -> Result<
 ///
 /// # Errors
 /// The database's.
-pub async fn revoke(connection: &mut PgConnection, reset_id: Uuid) -> Result<bool> {
+pub async fn revoke(connection: &mut PgConnection, reset_id: Uuid, cause: RevokeCause) -> Result<bool> {
     let event_ids: Vec<Uuid> = sqlx::query_scalar(
-        "UPDATE resets SET link_state = $2, update_time = now()
+        "UPDATE resets SET link_state = $2, revoke_cause = $4, update_time = now()
          WHERE reset_id = $1 AND link_state = $3 AND expire_time > clock_timestamp()
          RETURNING event_id",
     )
     .bind(reset_id)
     .bind(LinkState::Revoked.as_i16())
     .bind(LinkState::Live.as_i16())
+    .bind(cause.as_i16())
     .fetch_all(&mut *connection)
     .await?;
     look_at(connection, &event_ids).await?;

@@ -5,8 +5,9 @@ use e2e::{
     people::{PASSWORD, actor, requester},
 };
 use proto::identity::v1::{
-    ChangePasswordRequest, DeliveryState, LinkState, NotSentReason, RevokeResetRequest, Role, UpdateUserRequest, User,
-    UserState,
+    ChangePasswordRequest, DeliveryState, ExplainResetRequest, LinkState, NotSentReason, Organization,
+    RevokeResetRequest, Role, UpdateOrganizationRequest, UpdateUserRequest, User, UserState,
+    explain_reset_request::Key,
 };
 
 use crate::waiting::{until, until_number};
@@ -22,6 +23,27 @@ enum End {
     Address,
     Username,
     Disabling,
+}
+
+impl End {
+    /// What support is told of it.
+    fn told(self) -> &'static str {
+        match self {
+            End::Revoke => "an administrator revoked it",
+            End::UseOfAnotherLink => "another link was used to set a new password",
+            End::PasswordChange => "the password was changed in the account settings",
+            End::Address => "the user's e-mail address was changed",
+            End::Username => "the user name was changed",
+            End::Disabling => "This user is disabled",
+        }
+    }
+}
+
+/// The summary that support reads in English.
+async fn explained(world: &World, reset_id: String) -> String {
+    let request =
+        ExplainResetRequest { key: Some(Key::ResetId(reset_id)), locale: "en".to_owned(), ..Default::default() };
+    world.support().support.explain_reset(request).await.expect("support may").into_inner().summary
 }
 
 #[tokio::test]
@@ -76,6 +98,8 @@ async fn a_deferred_mail_is_not_tried_again_once_its_link_is_over() {
         assert_eq!(over.link_state(), LinkState::Revoked, "{end:?}");
         assert_eq!(over.attempts.len(), 1, "{end:?}");
         assert_eq!(over.next_attempt_time, None, "{end:?}");
+        let said = explained(&world, over.reset_id).await;
+        assert!(said.contains(end.told()), "{end:?}: {said}");
         let mails = world.sink().mails_to(&email);
         let links: usize = mails.iter().map(|mail| mail.tokens().len()).sum();
         assert_eq!(links, 1, "{end:?}: only the first mail");
@@ -116,5 +140,25 @@ async fn a_mail_still_in_the_outbox_is_not_published_once_its_link_is_over() {
     let over = world.reset_in(&request, DeliveryState::NotSent).await;
     assert_eq!(over.not_sent_reason(), NotSentReason::Revoked);
     assert!(over.attempts.is_empty());
+    assert!(world.sink().mails().is_empty());
+}
+
+#[tokio::test]
+async fn a_deferred_mail_is_not_tried_again_while_its_organisation_is_suspended() {
+    let world = World::build().wide_limits().set(r#"identity.resets.retry_gaps=["1s"]"#).start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+    world.script(Rule::reply(Phase::Recipient, 451, "4.7.1 greylisted"));
+    let request = world.request_reset("budi").await;
+    world.reset_in(&request, DeliveryState::Deferred).await;
+    let suspend = UpdateOrganizationRequest {
+        organization: Some(Organization { suspended: true, ..kopi }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["suspended".to_owned()] }),
+        ..Default::default()
+    };
+    world.crm().directory.update_organization(suspend).await.expect("it is suspended");
+    // The mail server still says: later. So only the suspension can end this.
+    let over = world.reset_in(&request, DeliveryState::NotSent).await;
+    assert_eq!(over.not_sent_reason(), NotSentReason::AccountDisabled);
     assert!(world.sink().mails().is_empty());
 }

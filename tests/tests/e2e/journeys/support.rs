@@ -11,7 +11,10 @@ use proto::identity::v1::{
 };
 
 use super::has_no_link;
-use crate::calls::{admin_reset, both_say, check_reset, reset_by_id, resets_of_user, set_state, settled, update};
+use crate::{
+    calls::{admin_reset, both_say, check_reset, reset_by_id, resets_of_user, set_state, settled, update},
+    waiting::number,
+};
 
 const NEW: &str = "awan putih di atas ladang 3";
 
@@ -72,6 +75,9 @@ async fn without_an_address_the_admin_is_told_at_once_and_support_can_help() {
     let said = explain(&world, Key::Username("wayan".to_owned()), "en").await;
     assert_eq!(said.resets.len(), 2);
     assert!(!said.summary.contains("no e-mail address"), "{}", said.summary);
+    let audited = "SELECT count(*) FROM audit_events
+                   WHERE action = 'ExplainReset' AND caller = 'support' AND reason = 'ticket 4711' AND outcome = 'ok'";
+    assert_eq!(number(&world, audited).await, 5, "every use is on record, with its reason");
     settled(&world).await;
     assert_eq!(world.sink().mails().len(), 2, "the link and the notice; nothing for the reset without an address");
 }

@@ -20,21 +20,6 @@ pub(super) fn completed(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
     )
 }
 
-pub(super) fn revoked(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
-    let request = voice.request(reset);
-    voice.explain(
-        format!("Tautan dari {request} dicabut sebelum dipakai: tautan lain sudah dipakai, kata sandi, alamat, atau nama pengguna berubah, atau seseorang mencabutnya."),
-        format!("The link from {request} was revoked before it was used: another link was used, the password, address or user name changed, or somebody revoked it."),
-        &[
-            (
-                "Minta pengguna mencoba masuk dengan kata sandi yang terakhir dibuat.",
-                "Have the user try to log in with the password that was set last.",
-            ),
-            ("Jika itu gagal, minta tautan baru.", "If that fails, ask for a new link."),
-        ],
-    )
-}
-
 pub(super) fn expired(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
     let end = voice.maybe_at(reset.expire_time);
     let address = voice.address();

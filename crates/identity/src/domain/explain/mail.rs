@@ -5,7 +5,7 @@ use time::Duration;
 use super::account::{CHECK_THE_ADDRESS, THEN_ASK_AGAIN};
 use super::voice::{SEARCH_THE_MAILBOX, Step, Voice};
 use super::{Explanation, ResetFacts};
-use crate::domain::smtp_code;
+use crate::domain::smtp_code::Answer;
 
 /// A mail that takes longer than this to reach the mailer is late.
 const USUAL: Duration = Duration::minutes(1);
@@ -48,22 +48,34 @@ fn patience(voice: Voice<'_>, reset: &ResetFacts) -> [Step; 2] {
 
 pub(super) fn held(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
     let since = voice.maybe_at(reset.hold_time);
+    let (why_id, why_en) = why_held(&reset.answer.phase);
     voice.explain(
-        format!("Email ini menunggu server email kami sejak {since}. Ini bukan karena pengguna atau alamatnya."),
-        format!("The mail has been waiting for our own mail server since {since}. This is not because of the user or the address."),
+        format!("Email ini menunggu server email kami sejak {since}: {why_id}. Ini bukan karena pengguna atau alamatnya."),
+        format!("The mail has been waiting for our own mail server since {since}: {why_en}. This is not because of the user or the address."),
         &[
             (
-                "Sampaikan kepada pengelola layanan bahwa email tertahan, dan sejak kapan.",
-                "Tell those who run the service that mail is held, and since when.",
+                "Sampaikan kepada pengelola layanan bahwa email tertahan, sejak kapan, dan mengapa.",
+                "Tell those who run the service that mail is held, since when, and why.",
             ),
             NO_NEED_TO_ASK,
         ],
     )
 }
 
+/// What our mail server does, by the phase that it did it in.
+fn why_held(phase: &str) -> Step {
+    match phase {
+        "connect" => ("server itu tidak dapat dihubungi", "it cannot be reached"),
+        "tls" => ("sambungan aman ke server itu gagal", "a secure connection to it fails"),
+        "auth" => ("server itu menolak nama pengguna atau kata sandi kami", "it refuses our log-in"),
+        "" => ("sebabnya belum diketahui", "the cause is not known yet"),
+        _ => ("server itu tidak mau menerima email dari kami", "it refuses to take mail from us"),
+    }
+}
+
 pub(super) fn deferred(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
     let address = voice.address();
-    let code = smtp_code::explained(&reset.enhanced_code, voice.locale);
+    let code = reset.answer.explained(voice.locale);
     let end = voice.maybe_at(reset.expire_time);
     let (next_id, next_en) = match reset.next_attempt_time {
         Some(time) if time > voice.facts.now => {
@@ -91,7 +103,7 @@ pub(super) fn deferred(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
             "If it does not arrive even so, ask whether the user has another e-mail address.",
         ),
     ];
-    if smtp_code::is_full_mailbox(&reset.enhanced_code) {
+    if reset.answer.is_full_mailbox() {
         steps.insert(0, EMPTY_THE_MAILBOX);
     }
     voice.explain(
@@ -106,12 +118,39 @@ const EMPTY_THE_MAILBOX: Step =
 
 pub(super) fn bounced(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
     let address = voice.address();
-    let code = smtp_code::explained(&reset.enhanced_code, voice.locale);
-    let steps: &[Step] = if smtp_code::condemns_address(&reset.enhanced_code) {
+    let code = reset.answer.explained(voice.locale);
+    let (id, en) = if reset.answer.phase == "bounce" {
+        (
+            format!(
+                "Server email menerima email untuk {address}, lalu mengembalikannya ({code}), jadi tautannya tidak sampai."
+            ),
+            format!(
+                "The mail server took the mail to {address} and returned it later ({code}), so the link did not arrive."
+            ),
+        )
+    } else {
+        (
+            format!("Server email menolak email untuk {address} ({code}), jadi tautannya tidak sampai."),
+            format!("The mail server refused the mail to {address} ({code}), so the link did not arrive."),
+        )
+    };
+    voice.explain(id, en, after_refusal(&reset.answer))
+}
+
+fn after_refusal(answer: &Answer) -> &'static [Step] {
+    if answer.is_about_address() {
         &[CHECK_THE_ADDRESS, THEN_ASK_AGAIN]
-    } else if smtp_code::is_full_mailbox(&reset.enhanced_code) {
+    } else if answer.is_full_mailbox() {
         &[EMPTY_THE_MAILBOX, THEN_ASK_AGAIN]
-    } else if smtp_code::is_policy(&reset.enhanced_code) {
+    } else if answer.needs_plain_address() {
+        &[
+            (
+                "Minta alamat email lain yang hanya berisi huruf Latin tanpa tanda, dan catat pada pengguna.",
+                "Ask for another e-mail address, with plain Latin letters only, and enter it for the user.",
+            ),
+            THEN_ASK_AGAIN,
+        ]
+    } else if answer.is_policy() {
         &[
             (
                 "Sampaikan kode ini kepada pengelola layanan: penolakan seperti ini sering menyangkut server email kami, bukan pengguna.",
@@ -133,12 +172,7 @@ pub(super) fn bounced(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
                 "Ask whether the user has another e-mail address.",
             ),
         ]
-    };
-    voice.explain(
-        format!("Server email menolak email untuk {address} ({code}), jadi tautannya tidak sampai."),
-        format!("The mail server refused the mail to {address} ({code}), so the link did not arrive."),
-        steps,
-    )
+    }
 }
 
 pub(super) fn unknown(voice: Voice<'_>) -> Explanation {

@@ -4,6 +4,7 @@ mod account;
 mod link;
 mod mail;
 mod not_sent;
+mod revoked;
 #[cfg(test)]
 mod tests;
 mod voice;
@@ -13,7 +14,8 @@ use time::OffsetDateTime;
 use self::voice::Voice;
 
 use super::locale::Locale;
-use super::states::{DeliveryState, LinkState, NotSentReason, ResetKind};
+use super::smtp_code::Answer;
+use super::states::{DeliveryState, LinkState, NotSentReason, ResetKind, RevokeCause};
 use super::time_zone::TimeZone;
 
 /// What is known when somebody says that the mail never came.
@@ -70,6 +72,8 @@ pub struct ResetFacts {
     pub not_sent_reason: Option<NotSentReason>,
     /// What became of the link, as stored; whether it is over is seen from `expire_time`.
     pub link: LinkState,
+    /// What ended the link before its time, if that is on record.
+    pub revoke_cause: Option<RevokeCause>,
     /// When it was asked for.
     pub request_time: OffsetDateTime,
     /// When the link ends.
@@ -84,8 +88,8 @@ pub struct ResetFacts {
     pub hold_time: Option<OffsetDateTime>,
     /// From when a new request is mailed again, for COOLING_DOWN.
     pub cool_until: Option<OffsetDateTime>,
-    /// Enhanced status code (RFC 3463) of the last attempt; empty: none.
-    pub enhanced_code: String,
+    /// What the mail server said at the last attempt.
+    pub answer: Answer,
 }
 
 /// What support reads.
@@ -128,7 +132,7 @@ fn of_reset(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
     match (reset.delivery, reset.link.at(over)) {
         (DeliveryState::NotSent, _) => not_sent::because(voice, reset),
         (_, LinkState::Completed) => link::completed(voice, reset),
-        (_, LinkState::Revoked) => link::revoked(voice, reset),
+        (_, LinkState::Revoked) => revoked::after_sending(voice, reset),
         (DeliveryState::Bounced, _) => mail::bounced(voice, reset),
         (DeliveryState::Sent | DeliveryState::Unknown, LinkState::Expired) => link::expired(voice, reset),
         (_, LinkState::Expired) => not_sent::too_late(voice, reset),

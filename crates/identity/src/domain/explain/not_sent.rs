@@ -1,9 +1,9 @@
 //! Why there was no mail.
 
 use super::account;
+use super::revoked;
 use super::voice::{ASK_AGAIN, SEARCH_THE_MAILBOX, Step, Voice};
 use super::{Explanation, ResetFacts};
-use crate::domain::smtp_code;
 use crate::domain::states::{LinkState, NotSentReason};
 
 pub(super) fn because(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
@@ -13,7 +13,7 @@ pub(super) fn because(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
         Some(NotSentReason::NoAddress) => had_no_address(voice, reset),
         Some(NotSentReason::CoolingDown) => cooling_down(voice, reset),
         Some(NotSentReason::Expired) => too_late(voice, reset),
-        Some(NotSentReason::Revoked) => revoked(voice, reset),
+        Some(NotSentReason::Revoked) => revoked::before_sending(voice, reset),
         Some(NotSentReason::Parked) => parked(voice, reset),
         Some(NotSentReason::Internal) | None => internal(voice, reset),
     }
@@ -85,27 +85,12 @@ pub(super) fn too_late(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
         format!("Email untuk {request} tidak dapat dikirim sebelum tautannya berakhir."),
         format!("The mail for {request} could not be sent before its link ended."),
     );
-    if !reset.enhanced_code.is_empty() {
-        let code = smtp_code::explained(&reset.enhanced_code, voice.locale);
+    if !reset.answer.is_empty() {
+        let code = reset.answer.explained(voice.locale);
         id.push_str(&format!(" Jawaban terakhir server email: {code}."));
         en.push_str(&format!(" The mail server's last answer: {code}."));
     }
     voice.explain(id, en, &[ASK_AGAIN, TELL_OPERATORS_IF_AGAIN])
-}
-
-fn revoked(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
-    let request = voice.request(reset);
-    voice.explain(
-        format!("Tautan dari {request} dicabut sebelum emailnya dikirim."),
-        format!("The link from {request} was revoked before its mail was sent."),
-        &[
-            (
-                "Minta pengguna mencoba masuk dengan kata sandi yang terakhir dibuat.",
-                "Have the user try to log in with the password that was set last.",
-            ),
-            ("Jika itu gagal, minta tautan baru.", "If that fails, ask for a new link."),
-        ],
-    )
 }
 
 fn parked(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {

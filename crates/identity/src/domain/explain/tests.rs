@@ -14,6 +14,7 @@ fn reset(delivery: DeliveryState, link: LinkState) -> ResetFacts {
         delivery,
         not_sent_reason: None,
         link,
+        revoke_cause: None,
         request_time: ASKED,
         expire_time: Some(ASKED + Duration::minutes(30)),
         view_time: None,
@@ -21,7 +22,7 @@ fn reset(delivery: DeliveryState, link: LinkState) -> ResetFacts {
         next_attempt_time: None,
         hold_time: None,
         cool_until: None,
-        enhanced_code: String::new(),
+        answer: Answer::default(),
     }
 }
 
@@ -38,8 +39,18 @@ fn live(delivery: DeliveryState) -> ResetFacts {
 
 fn bounced(code: &str) -> ResetFacts {
     let mut reset = live(DeliveryState::Bounced);
-    reset.enhanced_code = code.into();
+    reset.answer = answer(550, code, "rcpt");
     reset
+}
+
+fn answer(code: i32, enhanced_code: &str, phase: &str) -> Answer {
+    Answer { code, enhanced_code: enhanced_code.into(), phase: phase.into() }
+}
+
+fn revoked(cause: RevokeCause) -> ResetFacts {
+    let mut revoked = reset(DeliveryState::Sent, LinkState::Revoked);
+    revoked.revoke_cause = Some(cause);
+    revoked
 }
 
 fn account() -> AccountFacts {
@@ -75,6 +86,11 @@ fn read_after(later: Duration, account: Option<AccountFacts>, resets: impl Into<
         }
     }
     text
+}
+
+fn facts(reset: ResetFacts) -> Facts {
+    let now = ASKED + Duration::minutes(5);
+    Facts { now, zone: TimeZone::default(), account: Some(account()), resets: vec![reset] }
 }
 
 fn read_known(reset: ResetFacts) -> String {
@@ -306,11 +322,11 @@ fn a_mail_that_is_held() {
     let mut held = live(DeliveryState::Held);
     held.hold_time = Some(ASKED + Duration::minutes(1));
     assert_snapshot!(read_known(held), @r"
-    Email ini menunggu server email kami sejak pukul 14.04 WIB. Ini bukan karena pengguna atau alamatnya.
-    - Sampaikan kepada pengelola layanan bahwa email tertahan, dan sejak kapan.
+    Email ini menunggu server email kami sejak pukul 14.04 WIB: sebabnya belum diketahui. Ini bukan karena pengguna atau alamatnya.
+    - Sampaikan kepada pengelola layanan bahwa email tertahan, sejak kapan, dan mengapa.
     - Tidak perlu meminta lagi: email terkirim sendiri selama tautannya berlaku.
-    The mail has been waiting for our own mail server since 14:04 WIB. This is not because of the user or the address.
-    - Tell those who run the service that mail is held, and since when.
+    The mail has been waiting for our own mail server since 14:04 WIB: the cause is not known yet. This is not because of the user or the address.
+    - Tell those who run the service that mail is held, since when, and why.
     - There is no need to ask again: the mail goes out by itself while its link lives.
     ");
 }
@@ -319,7 +335,7 @@ fn a_mail_that_is_held() {
 fn a_mail_that_is_tried_again_later() {
     let mut deferred = live(DeliveryState::Deferred);
     deferred.next_attempt_time = Some(ASKED + Duration::minutes(6));
-    deferred.enhanced_code = "4.4.1".into();
+    deferred.answer = answer(450, "4.4.1", "rcpt");
     assert_snapshot!(read_known(deferred), @r"
     Email untuk b***@kopi.example belum diterima (4.4.1: server email penerima tidak menjawab). Percobaan berikutnya pukul 14.09 WIB; tautannya berlaku sampai pukul 14.33 WIB.
     - Tunggu percobaan berikutnya; meminta lagi tidak mempercepatnya.
@@ -333,7 +349,7 @@ fn a_mail_that_is_tried_again_later() {
 #[test]
 fn a_mail_to_a_full_mailbox_that_is_being_tried_again() {
     let mut deferred = live(DeliveryState::Deferred);
-    deferred.enhanced_code = "4.2.2".into();
+    deferred.answer = answer(450, "4.2.2", "rcpt");
     deferred.next_attempt_time = Some(ASKED);
     assert_snapshot!(read_known(deferred), @r"
     Email untuk b***@kopi.example belum diterima (4.2.2: kotak surat itu penuh). Percobaan berikutnya sedang berjalan; tautannya berlaku sampai pukul 14.33 WIB.
@@ -350,7 +366,7 @@ fn a_mail_to_a_full_mailbox_that_is_being_tried_again() {
 #[test]
 fn a_mail_that_was_put_off_for_the_last_time() {
     let mut deferred = live(DeliveryState::Deferred);
-    deferred.enhanced_code = "4.7.1".into();
+    deferred.answer = answer(450, "4.7.1", "rcpt");
     let said = read_known(deferred);
     assert!(said.contains("Tidak ada percobaan lagi sebelum tautannya berakhir"), "{said}");
     assert!(said.contains("There is no further attempt before the link ends"), "{said}");
@@ -470,10 +486,10 @@ fn a_link_that_was_revoked() {
 #[test]
 fn a_link_that_was_revoked_before_its_mail() {
     assert_snapshot!(read_known(not_sent(NotSentReason::Revoked)), @r"
-    Tautan dari permintaan pukul 14.03 WIB dicabut sebelum emailnya dikirim.
+    Tautan dari permintaan pukul 14.03 WIB dicabut sebelum emailnya dikirim: tautan lain sudah dipakai, kata sandi, alamat, atau nama pengguna berubah, atau seseorang mencabutnya.
     - Minta pengguna mencoba masuk dengan kata sandi yang terakhir dibuat.
     - Jika itu gagal, minta tautan baru.
-    The link from the request of 14:03 WIB was revoked before its mail was sent.
+    The link from the request of 14:03 WIB was revoked before its mail was sent: another link was used, the password, address or user name changed, or somebody revoked it.
     - Have the user try to log in with the password that was set last.
     - If that fails, ask for a new link.
     ");
@@ -541,7 +557,9 @@ fn a_refusal_that_may_be_about_us() {
 
 #[test]
 fn a_refusal_without_a_reason() {
-    assert_snapshot!(read_known(bounced("")), @r"
+    let mut refused = live(DeliveryState::Bounced);
+    refused.answer = answer(554, "", "final");
+    assert_snapshot!(read_known(refused), @r"
     Server email menolak email untuk b***@kopi.example (server email tidak memberikan alasan), jadi tautannya tidak sampai.
     - Minta tautan baru sekali lagi. Jika ditolak lagi, sampaikan kepada pengelola layanan.
     - Tanyakan apakah pengguna memiliki alamat email lain.
@@ -554,12 +572,12 @@ fn a_refusal_without_a_reason() {
 #[test]
 fn a_mail_that_came_too_late() {
     let mut late = not_sent(NotSentReason::Expired);
-    late.enhanced_code = "4.7.1".into();
+    late.answer = answer(450, "4.7.1", "rcpt");
     assert_snapshot!(read_known(late), @r"
-    Email untuk permintaan pukul 14.03 WIB tidak dapat dikirim sebelum tautannya berakhir. Jawaban terakhir server email: 4.7.1: server email menolak pengirim atau isi email itu.
+    Email untuk permintaan pukul 14.03 WIB tidak dapat dikirim sebelum tautannya berakhir. Jawaban terakhir server email: 4.7.1: server email meminta kami mencoba lagi nanti.
     - Minta tautan baru.
     - Jika terulang, sampaikan kepada pengelola layanan.
-    The mail for the request of 14:03 WIB could not be sent before its link ended. The mail server's last answer: 4.7.1: the mail server refuses the sender or the content.
+    The mail for the request of 14:03 WIB could not be sent before its link ended. The mail server's last answer: 4.7.1: the mail server asks us to come again later.
     - Ask for a new link.
     - If it happens again, tell those who run the service.
     ");
@@ -645,9 +663,163 @@ fn an_invitation_of_yesterday() {
 }
 
 #[test]
+fn a_link_ended_by_the_use_of_another() {
+    assert_snapshot!(read_known(revoked(RevokeCause::OtherLink)), @r"
+    Tautan dari permintaan pukul 14.03 WIB dicabut sebelum dipakai: tautan lain sudah dipakai untuk membuat kata sandi baru.
+    - Minta pengguna mencoba masuk dengan kata sandi yang terakhir dibuat.
+    - Jika itu gagal, minta tautan baru.
+    - Jika pengguna tidak membuatnya sendiri, segera kirim tautan baru dari daftar pengguna dan periksa siapa yang dapat membaca emailnya.
+    The link from the request of 14:03 WIB was revoked before it was used: another link was used to set a new password.
+    - Have the user try to log in with the password that was set last.
+    - If that fails, ask for a new link.
+    - If it was not the user, send a new link from the list of users at once and find out who can read the user's mail.
+    ");
+}
+
+#[test]
+fn a_link_ended_by_a_change_of_the_password() {
+    assert_snapshot!(read_known(revoked(RevokeCause::PasswordChanged)), @r"
+    Tautan dari permintaan pukul 14.03 WIB dicabut sebelum dipakai: kata sandi diganti di pengaturan akun.
+    - Minta pengguna mencoba masuk dengan kata sandi yang terakhir dibuat.
+    - Jika itu gagal, minta tautan baru.
+    - Jika pengguna tidak membuatnya sendiri, segera kirim tautan baru dari daftar pengguna dan periksa siapa yang dapat membaca emailnya.
+    The link from the request of 14:03 WIB was revoked before it was used: the password was changed in the account settings.
+    - Have the user try to log in with the password that was set last.
+    - If that fails, ask for a new link.
+    - If it was not the user, send a new link from the list of users at once and find out who can read the user's mail.
+    ");
+}
+
+#[test]
+fn a_link_ended_by_a_change_of_the_address() {
+    assert_snapshot!(read_known(revoked(RevokeCause::AddressChanged)), @r"
+    Tautan dari permintaan pukul 14.03 WIB dicabut sebelum dipakai: alamat email pengguna diganti.
+    - Minta tautan baru: tautan itu dikirim ke alamat yang sekarang.
+    The link from the request of 14:03 WIB was revoked before it was used: the user's e-mail address was changed.
+    - Ask for a new link: it goes to the present address.
+    ");
+}
+
+#[test]
+fn a_link_ended_by_a_change_of_the_user_name() {
+    assert_snapshot!(read_known(revoked(RevokeCause::UsernameChanged)), @r"
+    Tautan dari permintaan pukul 14.03 WIB dicabut sebelum dipakai: nama pengguna diganti.
+    - Minta pengguna memakai nama pengguna yang sekarang, juga saat meminta tautan baru.
+    The link from the request of 14:03 WIB was revoked before it was used: the user name was changed.
+    - Have the user use the present user name, also to ask for a new link.
+    ");
+}
+
+#[test]
+fn a_link_ended_because_the_user_was_disabled() {
+    assert_snapshot!(read_known(revoked(RevokeCause::UserDisabled)), @r"
+    Tautan dari permintaan pukul 14.03 WIB dicabut sebelum dipakai: pengguna dinonaktifkan.
+    - Minta tautan baru.
+    The link from the request of 14:03 WIB was revoked before it was used: the user was disabled.
+    - Ask for a new link.
+    ");
+}
+
+#[test]
+fn a_link_ended_by_an_admin() {
+    assert_snapshot!(read_known(revoked(RevokeCause::Admin)), @r"
+    Tautan dari permintaan pukul 14.03 WIB dicabut sebelum dipakai: seorang admin mencabutnya.
+    - Tanyakan kepada admin organisasi mengapa tautan itu dicabut.
+    - Setelah itu, minta tautan baru.
+    The link from the request of 14:03 WIB was revoked before it was used: an administrator revoked it.
+    - Ask the organisation's administrator why the link was revoked.
+    - Then ask for a new link.
+    ");
+}
+
+#[test]
+fn a_mail_that_was_superseded_before_it_was_sent() {
+    let mut superseded = not_sent(NotSentReason::Revoked);
+    superseded.revoke_cause = Some(RevokeCause::OtherLink);
+    assert_snapshot!(read_known(superseded), @r"
+    Tautan dari permintaan pukul 14.03 WIB dicabut sebelum emailnya dikirim: tautan lain sudah dipakai untuk membuat kata sandi baru.
+    - Minta pengguna mencoba masuk dengan kata sandi yang terakhir dibuat.
+    - Jika itu gagal, minta tautan baru.
+    - Jika pengguna tidak membuatnya sendiri, segera kirim tautan baru dari daftar pengguna dan periksa siapa yang dapat membaca emailnya.
+    The link from the request of 14:03 WIB was revoked before its mail was sent: another link was used to set a new password.
+    - Have the user try to log in with the password that was set last.
+    - If that fails, ask for a new link.
+    - If it was not the user, send a new link from the list of users at once and find out who can read the user's mail.
+    ");
+}
+
+#[test]
+fn an_address_whose_letters_the_mail_server_does_not_take() {
+    assert_snapshot!(read_known(bounced("5.6.7")), @r"
+    Server email menolak email untuk b***@kopi.example (5.6.7: server email penerima tidak menerima huruf dalam alamat itu), jadi tautannya tidak sampai.
+    - Minta alamat email lain yang hanya berisi huruf Latin tanpa tanda, dan catat pada pengguna.
+    - Setelah itu, minta tautan baru.
+    The mail server refused the mail to b***@kopi.example (5.6.7: the mail server does not take the letters of the address), so the link did not arrive.
+    - Ask for another e-mail address, with plain Latin letters only, and enter it for the user.
+    - Then ask for a new link.
+    ");
+}
+
+#[test]
+fn an_address_whose_domain_is_nowhere_to_be_found() {
+    assert_snapshot!(read_known(bounced("5.4.4")), @r"
+    Server email menolak email untuk b***@kopi.example (5.4.4: server email untuk domain itu tidak ditemukan), jadi tautannya tidak sampai.
+    - Cocokkan alamat itu dengan pengguna. Jika salah, minta admin organisasi memperbaikinya, atau perbaiki sendiri dengan menyebutkan alasan.
+    - Setelah itu, minta tautan baru.
+    The mail server refused the mail to b***@kopi.example (5.4.4: no mail server was found for the domain), so the link did not arrive.
+    - Compare the address with the user. If it is wrong, have the organisation's administrator correct it, or correct it yourself and give the reason.
+    - Then ask for a new link.
+    ");
+}
+
+#[test]
+fn a_mailbox_refused_without_an_enhanced_code() {
+    assert_snapshot!(read_known(bounced("")), @r"
+    Server email menolak email untuk b***@kopi.example (550: server email tidak menerima kotak surat itu), jadi tautannya tidak sampai.
+    - Cocokkan alamat itu dengan pengguna. Jika salah, minta admin organisasi memperbaikinya, atau perbaiki sendiri dengan menyebutkan alasan.
+    - Setelah itu, minta tautan baru.
+    The mail server refused the mail to b***@kopi.example (550: the mail server does not accept the mailbox), so the link did not arrive.
+    - Compare the address with the user. If it is wrong, have the organisation's administrator correct it, or correct it yourself and give the reason.
+    - Then ask for a new link.
+    ");
+}
+
+#[test]
+fn a_mail_that_came_back_later() {
+    let mut returned = bounced("5.1.1");
+    returned.answer.phase = "bounce".into();
+    assert_snapshot!(read_known(returned), @r"
+    Server email menerima email untuk b***@kopi.example, lalu mengembalikannya (5.1.1: kotak surat itu tidak ada), jadi tautannya tidak sampai.
+    - Cocokkan alamat itu dengan pengguna. Jika salah, minta admin organisasi memperbaikinya, atau perbaiki sendiri dengan menyebutkan alasan.
+    - Setelah itu, minta tautan baru.
+    The mail server took the mail to b***@kopi.example and returned it later (5.1.1: there is no such mailbox), so the link did not arrive.
+    - Compare the address with the user. If it is wrong, have the organisation's administrator correct it, or correct it yourself and give the reason.
+    - Then ask for a new link.
+    ");
+}
+
+#[test]
+fn a_mail_that_is_held_says_what_our_mail_server_does() {
+    let held = |phase: &str| {
+        let mut held = live(DeliveryState::Held);
+        held.hold_time = Some(ASKED + Duration::minutes(1));
+        held.answer.phase = phase.into();
+        explain(&facts(held), Locale::En).summary
+    };
+    let text = ["connect", "tls", "auth", "mail"].map(held).join("\n");
+    assert_snapshot!(text, @r"
+    The mail has been waiting for our own mail server since 14:04 WIB: it cannot be reached. This is not because of the user or the address.
+    The mail has been waiting for our own mail server since 14:04 WIB: a secure connection to it fails. This is not because of the user or the address.
+    The mail has been waiting for our own mail server since 14:04 WIB: it refuses our log-in. This is not because of the user or the address.
+    The mail has been waiting for our own mail server since 14:04 WIB: it refuses to take mail from us. This is not because of the user or the address.
+    ");
+}
+
+#[test]
 fn explanations_keep_to_our_words() {
     let mut resets: Vec<ResetFacts> = NotSentReason::ALL.iter().map(|reason| not_sent(*reason)).collect();
     resets.extend(DeliveryState::ALL.iter().map(|delivery| live(*delivery)));
+    resets.extend(RevokeCause::ALL.iter().map(|cause| revoked(*cause)));
     for reset in resets {
         let text = read_known(reset).to_lowercase().replace("kata sandi", "");
         for wrong in ["silahkan", "kadaluarsa", " kamu", "sandi ", "imel", "me-reset", "!"] {
