@@ -5,6 +5,7 @@ mod doctor;
 mod keys;
 mod migrate;
 mod parked;
+mod topology;
 
 use std::path::PathBuf;
 
@@ -69,6 +70,9 @@ enum Command {
     /// The mailer's statuses that were put aside: why, and back into the queue with them, or away.
     #[command(subcommand, after_help = "Example: identity parked list --config /etc/sandi/identity.toml")]
     Parked(messaging::parked::desk::Command),
+    /// Exchanges, queues, bindings and rights on the broker.
+    #[command(subcommand)]
+    Topology(topology::Command),
     /// Organisations, without the gRPC port.
     #[command(subcommand)]
     Organization(directory::OrganizationCommand),
@@ -148,6 +152,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
                 say(parked::run(&command, &settings).await?.trim_end());
                 Ok(())
             }
+            Command::Topology(command) => topology::run(command, &settings).await,
             Command::Organization(command) => directory::organization(command, settings).await,
             Command::User(command) => directory::user(command, settings).await,
         }

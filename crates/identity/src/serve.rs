@@ -59,7 +59,7 @@ pub struct Parts {
 /// When `amqp.url` is not set or no URL.
 pub fn broker(settings: &Settings) -> anyhow::Result<Broker> {
     let url = url_from(settings.amqp.url_file.as_deref(), settings.amqp.url.as_ref(), "amqp.url")?;
-    Broker::new(url, "sandi-identity").context("amqp.url")
+    Ok(Broker::new(url, "sandi-identity").context("amqp.url")?.declaring(settings.amqp.declare))
 }
 
 impl Parts {

@@ -160,7 +160,7 @@ impl Default for DatabaseSettings {
 }
 
 /// RabbitMQ.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AmqpSettings {
     /// URL with vhost.
@@ -168,6 +168,14 @@ pub struct AmqpSettings {
     pub url: Option<SecretString>,
     /// File with that URL.
     pub url_file: Option<PathBuf>,
+    /// Whether exchanges, queues and bindings are declared at start; otherwise `topology apply` does, as an operator.
+    pub declare: bool,
+}
+
+impl Default for AmqpSettings {
+    fn default() -> Self {
+        Self { url: None, url_file: None, declare: true }
+    }
 }
 
 /// Keys of the seal and of the digests.

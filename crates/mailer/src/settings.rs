@@ -34,8 +34,8 @@ pub struct Settings {
     pub telemetry: TelemetrySettings,
 }
 
-/// Section `amqp`: exactly one of the two.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Section `amqp`: exactly one of the URLs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AmqpSettings {
     /// File with `amqps://user:password@host/vhost`.
@@ -43,6 +43,14 @@ pub struct AmqpSettings {
     /// The URL itself.
     #[serde(serialize_with = "runtime::secret::masked")]
     pub url: Option<SecretString>,
+    /// Whether exchanges, queues and bindings are declared at start; otherwise `identity topology apply` does.
+    pub declare: bool,
+}
+
+impl Default for AmqpSettings {
+    fn default() -> Self {
+        Self { url_file: None, url: None, declare: true }
+    }
 }
 
 /// Section `keys`.

@@ -50,7 +50,32 @@ pub enum BrokerError {
     /// The broker did not confirm that it has a message.
     #[error("{0} did not take the message")]
     Lost(String),
-    /// The broker refused or broke off: missing right (403), other properties (406), connection lost.
+    /// An exchange or a queue is there, and is another one than we need (AMQP reply 406).
+    #[error(
+        "{kind} {name} exists with another {argument}: {found} is there, {wanted} is wanted; \
+         once nobody needs what it holds, delete it (vhost {vhost}), and it is declared anew"
+    )]
+    Conflict {
+        /// `queue` or `exchange`.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Where it is.
+        vhost: String,
+        /// What differs.
+        argument: String,
+        /// As it is there.
+        found: String,
+        /// As we want it.
+        wanted: String,
+    },
+    /// The user has not the right (AMQP reply 403).
+    #[error(
+        "the broker's user may not use {0}; give it the rights in deploy/rabbitmq/definitions.json, or let an operator \
+         run `identity topology apply` and set amqp.declare = false"
+    )]
+    Denied(String),
+    /// The broker refused or broke off for another reason, such as a lost connection.
     #[error("the broker operation failed")]
     Operation(#[source] Fault),
 }
@@ -67,22 +92,57 @@ impl BrokerError {
         reason(self)
     }
 
-    /// A 404 with a name that says more than the broker's text.
+    /// A 404 or a 403 with a name that says more than the broker's text.
     pub(crate) fn or_absent(self, what: impl FnOnce() -> String) -> Self {
         match self {
-            BrokerError::Operation(fault) if fault.is_not_found() => BrokerError::Absent(what()),
+            BrokerError::Operation(fault) => match fault.kind() {
+                Some(AMQPSoftError::NOTFOUND) => BrokerError::Absent(what()),
+                Some(AMQPSoftError::ACCESSREFUSED) => BrokerError::Denied(what()),
+                _ => BrokerError::Operation(fault),
+            },
             other => other,
+        }
+    }
+
+    /// Also a 406, which says what differs.
+    pub(crate) fn or_conflict(self, what: impl FnOnce() -> String) -> Self {
+        match self {
+            BrokerError::Operation(fault) if fault.kind() == Some(AMQPSoftError::PRECONDITIONFAILED) => {
+                conflict(&fault.to_string()).unwrap_or(BrokerError::Operation(fault))
+            }
+            other => other.or_absent(what),
         }
     }
 }
 
+/// Reads RabbitMQ's `inequivalent arg 'x' for queue 'q' in vhost 'v': received … but current is …`.
+fn conflict(text: &str) -> Option<BrokerError> {
+    let (argument, rest) = text.split_once("inequivalent arg '")?.1.split_once("' for ")?;
+    let (kind, rest) = rest.split_once(" '")?;
+    let (name, rest) = rest.split_once("' in vhost '")?;
+    let (vhost, rest) = rest.split_once("': received ")?;
+    let (wanted, found) = rest.split_once(" but current is ")?;
+    // `the value '20' of type 'signedint'`, `'topic'` or `none`.
+    let value = |text: &str| text.split('\'').nth(1).unwrap_or("none").to_owned();
+    let text = ToOwned::to_owned;
+    Some(BrokerError::Conflict {
+        kind: text(kind),
+        name: text(name),
+        vhost: text(vhost),
+        argument: text(argument),
+        found: value(found),
+        wanted: value(wanted),
+    })
+}
+
 impl Fault {
-    fn is_not_found(&self) -> bool {
+    fn kind(&self) -> Option<AMQPSoftError> {
         match self.0.kind() {
-            ErrorKind::ProtocolError(error) => {
-                matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
-            }
-            _ => false,
+            ErrorKind::ProtocolError(error) => match error.kind() {
+                AMQPErrorKind::Soft(kind) => Some(kind.clone()),
+                AMQPErrorKind::Hard(_) => None,
+            },
+            _ => None,
         }
     }
 }
@@ -104,7 +164,10 @@ pub(crate) fn reason(error: &dyn std::error::Error) -> String {
 
 /// Where the broker is and who we are there. Holds no connection; cheap to clone.
 #[derive(Clone)]
-pub struct Broker(Arc<Inner>);
+pub struct Broker {
+    inner: Arc<Inner>,
+    declares: bool,
+}
 
 struct Inner {
     url: SecretString,
@@ -114,7 +177,7 @@ struct Inner {
 
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broker").field("program", &self.0.program).finish_non_exhaustive()
+        f.debug_struct("Broker").field("program", &self.inner.program).finish_non_exhaustive()
     }
 }
 
@@ -129,13 +192,21 @@ impl Broker {
     pub fn new(url: SecretString, program: &str) -> Result<Self, BrokerError> {
         parse(url.expose_secret())?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Ok(Self(Arc::new(Inner { url, program: program.to_owned(), host })))
+        Ok(Self { inner: Arc::new(Inner { url, program: program.to_owned(), host }), declares: true })
+    }
+
+    /// Whether exchanges, queues and bindings are declared (the default), or only looked at because the
+    /// user may not make them: then `identity topology apply` does, as an operator.
+    #[must_use]
+    pub fn declaring(mut self, declares: bool) -> Self {
+        self.declares = declares;
+        self
     }
 
     /// Whether the URL has no login, or the one that every RabbitMQ comes with (guest): for development only.
     #[must_use]
     pub fn has_built_in_login(&self) -> bool {
-        let authority = self.0.url.expose_secret().split_once("://").map_or("", |(_, rest)| rest);
+        let authority = self.inner.url.expose_secret().split_once("://").map_or("", |(_, rest)| rest);
         let authority = authority.split('/').next().unwrap_or_default();
         authority.rsplit_once('@').is_none_or(|(login, _)| login == "guest:guest")
     }
@@ -143,14 +214,14 @@ impl Broker {
     /// The name given to [`Broker::new`].
     #[must_use]
     pub fn program(&self) -> &str {
-        &self.0.program
+        &self.inner.program
     }
 
     /// Opens a connection named after the program, the purpose and the host.
     pub(crate) async fn connect(&self, purpose: &str) -> Result<Link, BrokerError> {
-        let mut uri = parse(self.0.url.expose_secret())?;
+        let mut uri = parse(self.inner.url.expose_secret())?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
-        let name = format!("{} {purpose} {}", self.0.program, self.0.host);
+        let name = format!("{} {purpose} {}", self.inner.program, self.inner.host);
         // Automatic recovery stays off: what was in flight when a connection broke must be said, not hidden.
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let socket = SocketSlot::default();
@@ -173,7 +244,7 @@ impl Broker {
             properties,
         );
         match timeout(CONNECT_BOUND, connecting).await {
-            Ok(Ok(connection)) => Ok(Link { connection, socket }),
+            Ok(Ok(connection)) => Ok(Link { connection, socket, declares: self.declares }),
             Ok(Err(error)) => Err(BrokerError::Connect(Fault(error))),
             Err(_) => {
                 socket.shut();
@@ -187,11 +258,17 @@ impl Broker {
 pub(crate) struct Link {
     connection: Connection,
     socket: SocketSlot,
+    declares: bool,
 }
 
 impl Link {
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// See [`Broker::declaring`].
+    pub(crate) fn declares(&self) -> bool {
+        self.declares
     }
 
     /// Says goodbye within 2 s, then cuts the line in any case.
@@ -283,6 +360,27 @@ mod tests {
             assert!(matches!(refused, BrokerError::Url(_)), "{url}");
             assert!(!refused.to_string().contains("secret"), "{url}");
         }
+    }
+
+    #[test]
+    fn a_conflict_names_what_is_there_and_what_is_wanted() {
+        let texts = [
+            (
+                "PRECONDITION_FAILED - inequivalent arg 'x-delivery-limit' for queue 'mailer.requests' in vhost 'sandi': \
+                 received the value '20' of type 'signedint' but current is none",
+                "queue mailer.requests exists with another x-delivery-limit: none is there, 20 is wanted",
+            ),
+            (
+                "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'identity.events' in vhost 'sandi': \
+                 received 'topic' but current is 'fanout'",
+                "exchange identity.events exists with another type: fanout is there, topic is wanted",
+            ),
+        ];
+        for (text, expected) in texts {
+            let told = conflict(text).expect("it is one").to_string();
+            assert!(told.starts_with(expected) && told.contains("(vhost sandi)"), "{told}");
+        }
+        assert!(conflict("PRECONDITION_FAILED - unknown delivery tag 5").is_none());
     }
 
     #[test]

@@ -257,8 +257,8 @@ impl Session {
 
     async fn repair(&self) -> Result<(), BrokerError> {
         let Some(side) = self.side else { return Ok(()) };
-        topology::declare_own(self.link.connection(), side).await?;
-        topology::bind(self.link.connection(), side).await
+        topology::declare_own(&self.link, side).await?;
+        topology::bind(&self.link, side).await
     }
 
     /// Takes nothing more; what was delivered and not handled yet goes back when the connection closes.
@@ -272,7 +272,7 @@ impl Session {
 
 async fn subscribe(link: &Link, queue: &'static str) -> Result<(Channel, Consumer), BrokerError> {
     if let Some(side) = Side::reading(queue) {
-        topology::declare_own(link.connection(), side).await?;
+        topology::declare_own(link, side).await?;
     }
     let channel = broker::channel(link.connection()).await?;
     let consumer = consumer(&channel, queue, 1).await?;

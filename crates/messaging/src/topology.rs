@@ -1,20 +1,23 @@
 //! The only source of exchange, queue and routing key names, of the bindings between them, and of
-//! the rights each side needs.
+//! the rights each side needs. [`definitions`] writes all of it for RabbitMQ to import.
 //!
 //! Each side declares what it owns: its exchange, the queues it reads and where their rejected
 //! messages go. A binding reaches over to the other side's exchange, so it waits until that exists;
 //! whichever side starts first, the second one completes the picture.
 
-use std::time::Duration;
+mod definitions;
+mod rights;
 
 use lapin::{
-    Channel, Connection, ExchangeKind,
+    Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
-use tokio::time::{Instant, sleep};
 
-use crate::broker::{self, Broker, BrokerError};
+use crate::broker::{self, Broker, BrokerError, Link};
+
+pub use definitions::definitions;
+pub use rights::{Declares, Permissions, permissions};
 
 /// Topic exchange the identity service writes to.
 pub const IDENTITY_EVENTS: &str = "identity.events";
@@ -45,10 +48,6 @@ const DELIVERY_LIMIT: i32 = 20;
 /// that has nowhere to go. Unlimited cannot be said to 3.10, so this stands for it.
 const PARKED_DELIVERY_LIMIT: i32 = 1_000_000;
 
-/// How long [`declare`] waits for the other side's exchange.
-const OTHER_SIDE_WAIT: Duration = Duration::from_secs(10);
-const OTHER_SIDE_POLL: Duration = Duration::from_millis(250);
-
 /// Whose part of the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -58,24 +57,12 @@ pub enum Side {
     Mailer,
 }
 
-/// The three regular expressions of a RabbitMQ user, for the vhost of Sandi.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Permissions {
-    /// What it may declare and delete.
-    pub configure: &'static str,
-    /// Exchanges it may publish to, queues it may bind.
-    pub write: &'static str,
-    /// Queues it may read, exchanges it may bind queues to.
-    pub read: &'static str,
-}
-
 /// One side's part: what it declares and what it binds to.
 struct Part {
     exchange: &'static str,
     queue: &'static str,
     parked: &'static str,
     source: &'static str,
-    source_owner: &'static str,
     keys: &'static [&'static str],
 }
 
@@ -84,7 +71,6 @@ const IDENTITY: Part = Part {
     queue: IDENTITY_MAIL_STATUS,
     parked: IDENTITY_PARKED,
     source: MAILER_EVENTS,
-    source_owner: "the mailer",
     keys: &[MAIL_STATUS],
 };
 
@@ -93,9 +79,10 @@ const MAILER: Part = Part {
     queue: MAILER_REQUESTS,
     parked: MAILER_PARKED,
     source: IDENTITY_EVENTS,
-    source_owner: "the identity service",
     keys: &[RESET_REQUESTED, NOTICE_REQUESTED],
 };
+
+const SIDES: [Side; 2] = [Side::Identity, Side::Mailer];
 
 impl Side {
     fn part(self) -> &'static Part {
@@ -107,27 +94,7 @@ impl Side {
 
     /// The side that reads `queue`, if it is one of ours.
     pub(crate) fn reading(queue: &str) -> Option<Side> {
-        [Side::Identity, Side::Mailer].into_iter().find(|side| side.part().queue == queue)
-    }
-}
-
-/// The least rights with which `side` can run, [`declare`] included.
-///
-/// Neither side may publish to the default exchange, through which any queue can be written to:
-/// rejected messages go through an exchange of their own, which also keeps their routing key.
-#[must_use]
-pub fn permissions(side: Side) -> Permissions {
-    match side {
-        Side::Identity => Permissions {
-            configure: r"^identity\.(events|mail-status|parked)$",
-            write: r"^identity\.(events|mail-status|parked)$",
-            read: r"^(identity\.(mail-status|parked)|mailer\.events)$",
-        },
-        Side::Mailer => Permissions {
-            configure: r"^mailer\.(events|requests|parked)$",
-            write: r"^mailer\.(events|requests|parked)$",
-            read: r"^(mailer\.(requests|parked)|identity\.events)$",
-        },
+        SIDES.into_iter().find(|side| side.part().queue == queue)
     }
 }
 
@@ -138,29 +105,32 @@ pub fn needs_queue(routing_key: &str) -> bool {
     routing_key != CREDENTIAL_CHANGED
 }
 
-/// Declares the part of `side`, and binds its queue to the other side's exchange. Idempotent.
+/// Declares everything that both sides need, and says what is in place. For an operator, who may do so.
 ///
 /// # Errors
 ///
-/// [`BrokerError::Absent`] if the other side has not declared its exchange within 10 s: everything
-/// else is in place then. [`BrokerError::Operation`] if something exists with other properties, or
-/// the user may not declare it. Else what [`Broker`] says of connections.
-pub async fn declare(broker: &Broker, side: Side) -> Result<(), BrokerError> {
-    let link = broker.connect("declare").await?;
-    let result = declare_and_wait(link.connection(), side).await;
+/// [`BrokerError::Conflict`] or [`BrokerError::Denied`] of the first thing that is refused: what
+/// comes before it is in place then. Else what [`Broker`] says of connections.
+pub async fn apply(broker: &Broker) -> Result<Vec<String>, BrokerError> {
+    let link = broker.connect("topology").await?;
+    let result = declare_all(&link).await;
     link.close().await;
     result
 }
 
-async fn declare_and_wait(connection: &Connection, side: Side) -> Result<(), BrokerError> {
-    declare_own(connection, side).await?;
-    let end = Instant::now() + OTHER_SIDE_WAIT;
-    loop {
-        match bind(connection, side).await {
-            Err(BrokerError::Absent(_)) if Instant::now() < end => sleep(OTHER_SIDE_POLL).await,
-            other => return other,
-        }
+async fn declare_all(link: &Link) -> Result<Vec<String>, BrokerError> {
+    let mut done = Vec::new();
+    for side in SIDES {
+        declare_own(link, side).await?;
+        let Part { exchange, parked, queue, .. } = side.part();
+        done.extend([format!("exchange {exchange}"), format!("queue {parked}"), format!("queue {queue}")]);
     }
+    for side in SIDES {
+        bind(link, side).await?;
+        let Part { queue, source, keys, .. } = side.part();
+        done.extend(keys.iter().map(|key| format!("binding of {key} from {source} to {queue}")));
+    }
+    Ok(done)
 }
 
 /// The number of messages of `queue` that are ready: waiting, and not in a reader's hands.
@@ -170,13 +140,13 @@ async fn declare_and_wait(connection: &Connection, side: Side) -> Result<(), Bro
 /// [`BrokerError::Absent`] if there is no such queue, else what [`Broker`] says of connections.
 pub async fn ready_messages(broker: &Broker, queue: &str) -> Result<u32, BrokerError> {
     let link = broker.connect("look").await?;
-    let result = count(link.connection(), queue).await;
+    let result = count(&link, queue).await;
     link.close().await;
     result
 }
 
-async fn count(connection: &Connection, queue: &str) -> Result<u32, BrokerError> {
-    let channel = broker::channel(connection).await?;
+async fn count(link: &Link, queue: &str) -> Result<u32, BrokerError> {
+    let channel = broker::channel(link.connection()).await?;
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let found = broker::within(channel.queue_declare(queue.into(), options, FieldTable::default())).await;
     let found = found.map_err(|error| error.or_absent(|| format!("queue {queue}")))?;
@@ -184,96 +154,136 @@ async fn count(connection: &Connection, queue: &str) -> Result<u32, BrokerError>
     Ok(found.message_count())
 }
 
-/// Declares the exchange of that name, if it is one that a side publishes to.
-pub(crate) async fn declare_exchange(channel: &Channel, exchange: &'static str) -> Result<(), BrokerError> {
+/// Makes sure of the exchange of that name, if it is one that a side publishes to.
+pub(crate) async fn declare_exchange(link: &Link, exchange: &'static str) -> Result<(), BrokerError> {
     if [IDENTITY_EVENTS, MAILER_EVENTS].contains(&exchange) {
-        durable_exchange(channel, exchange, ExchangeKind::Topic).await?;
+        own_exchange(link, exchange, ExchangeKind::Topic).await?;
     }
     Ok(())
 }
 
-/// Declares what `side` owns, without the binding that needs the other side.
-pub(crate) async fn declare_own(connection: &Connection, side: Side) -> Result<(), BrokerError> {
+/// Makes sure of what `side` owns, without the binding that needs the other side.
+pub(crate) async fn declare_own(link: &Link, side: Side) -> Result<(), BrokerError> {
     let part = side.part();
-    let channel = broker::channel(connection).await?;
-    durable_exchange(&channel, part.exchange, ExchangeKind::Topic).await?;
-    durable_exchange(&channel, part.parked, ExchangeKind::Fanout).await?;
-    quorum_queue(&channel, part.parked, parked_arguments()).await?;
-    bind_queue(&channel, part.parked, part.parked, "").await?;
-    quorum_queue(&channel, part.queue, work_arguments(part.parked)).await?;
-    broker::close_channel(&channel).await;
-    Ok(())
+    own_exchange(link, part.exchange, ExchangeKind::Topic).await?;
+    own_exchange(link, part.parked, ExchangeKind::Fanout).await?;
+    own_queue(link, part.parked, &parked_arguments()).await?;
+    if link.declares() {
+        own_binding(link, part.parked, part.parked, "").await?;
+    }
+    own_queue(link, part.queue, &work_arguments(part.parked)).await
 }
 
-/// Binds the queue of `side` to the other side's exchange; `Absent` if that does not exist yet.
-pub(crate) async fn bind(connection: &Connection, side: Side) -> Result<(), BrokerError> {
+/// Binds the queue of `side` to the other side's exchange; `Absent` if that does not exist yet. A
+/// user who may not declare cannot look at bindings: a missing one shows when a message comes back.
+pub(crate) async fn bind(link: &Link, side: Side) -> Result<(), BrokerError> {
+    if !link.declares() {
+        return Ok(());
+    }
     let part = side.part();
-    // A failed operation closes its channel: each try has one of its own.
-    let channel = broker::channel(connection).await?;
     for key in part.keys {
-        bind_queue(&channel, part.queue, part.source, key).await.map_err(|error| {
-            error.or_absent(|| format!("exchange {}, which {} declares,", part.source, part.source_owner))
-        })?;
+        own_binding(link, part.queue, part.source, key).await?;
     }
-    broker::close_channel(&channel).await;
     Ok(())
 }
+
+/// An argument of a queue.
+#[derive(Clone, Copy)]
+enum Argument {
+    Number(i32),
+    Text(&'static str),
+}
+
+/// With its name.
+type Named = (&'static str, Argument);
 
 /// What correctness needs of a queue that is worked on; lengths are left to policies.
-fn work_arguments(parked: &str) -> FieldTable {
+fn work_arguments(parked: &'static str) -> Vec<Named> {
     let mut arguments = quorum(DELIVERY_LIMIT);
-    insert(&mut arguments, "x-dead-letter-exchange", parked);
-    // At least once needs reject-publish: dropping the head would lose what is being moved.
-    insert(&mut arguments, "x-dead-letter-strategy", "at-least-once");
-    insert(&mut arguments, "x-overflow", "reject-publish");
+    arguments.extend([
+        ("x-dead-letter-exchange", Argument::Text(parked)),
+        // At least once needs reject-publish: dropping the head would lose what is being moved.
+        ("x-dead-letter-strategy", Argument::Text("at-least-once")),
+        ("x-overflow", Argument::Text("reject-publish")),
+    ]);
     arguments
 }
 
-fn parked_arguments() -> FieldTable {
+fn parked_arguments() -> Vec<Named> {
     quorum(PARKED_DELIVERY_LIMIT)
 }
 
-fn quorum(delivery_limit: i32) -> FieldTable {
-    let mut arguments = FieldTable::default();
-    insert(&mut arguments, "x-queue-type", "quorum");
-    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(delivery_limit));
-    arguments
+fn quorum(delivery_limit: i32) -> Vec<Named> {
+    vec![("x-queue-type", Argument::Text("quorum")), ("x-delivery-limit", Argument::Number(delivery_limit))]
 }
 
-fn insert(arguments: &mut FieldTable, name: &str, value: &str) {
-    arguments.insert(name.into(), AMQPValue::LongString(value.into()));
+fn table(arguments: &[Named]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, argument) in arguments {
+        let value = match argument {
+            Argument::Number(number) => AMQPValue::LongInt(*number),
+            Argument::Text(text) => AMQPValue::LongString((*text).into()),
+        };
+        table.insert((*name).into(), value);
+    }
+    table
 }
 
+/// Declares an exchange, on a channel of the caller's.
 pub(crate) async fn durable_exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
-    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    exchange(channel, name, kind, false).await
+}
+
+async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind, passive: bool) -> Result<(), BrokerError> {
+    let options = ExchangeDeclareOptions { durable: true, passive, ..ExchangeDeclareOptions::default() };
     broker::within(channel.exchange_declare(name.into(), kind, options, FieldTable::default())).await
 }
 
-async fn quorum_queue(channel: &Channel, name: &str, arguments: FieldTable) -> Result<(), BrokerError> {
-    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    broker::within(channel.queue_declare(name.into(), options, arguments)).await.map(drop)
+async fn own_exchange(link: &Link, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
+    let channel = broker::channel(link.connection()).await?;
+    let declared = exchange(&channel, name, kind, !link.declares()).await;
+    finish(channel, declared, || missing(link, "exchange", name)).await
 }
 
+async fn own_queue(link: &Link, name: &str, arguments: &[Named]) -> Result<(), BrokerError> {
+    let options = QueueDeclareOptions { durable: true, passive: !link.declares(), ..QueueDeclareOptions::default() };
+    let channel = broker::channel(link.connection()).await?;
+    let declared = broker::within(channel.queue_declare(name.into(), options, table(arguments))).await.map(drop);
+    finish(channel, declared, || missing(link, "queue", name)).await
+}
+
+/// Binds a queue, on a channel of the caller's.
 pub(crate) async fn bind_queue(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), BrokerError> {
     let options = QueueBindOptions::default();
     broker::within(channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default())).await
 }
 
+async fn own_binding(link: &Link, queue: &str, exchange: &str, key: &str) -> Result<(), BrokerError> {
+    let channel = broker::channel(link.connection()).await?;
+    let bound = bind_queue(&channel, queue, exchange, key).await;
+    finish(channel, bound, || format!("exchange {exchange}, which the other program declares,")).await
+}
+
+fn missing(link: &Link, kind: &str, name: &str) -> String {
+    let remedy = if link.declares() { "" } else { " (which `identity topology apply` makes)" };
+    format!("{kind} {name}{remedy}")
+}
+
+/// A failed operation closes its channel, so each has one of its own.
+async fn finish(
+    channel: Channel,
+    result: Result<(), BrokerError>,
+    what: impl FnOnce() -> String,
+) -> Result<(), BrokerError> {
+    if result.is_ok() {
+        broker::close_channel(&channel).await;
+    }
+    result.map_err(|error| error.or_conflict(what))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_side_may_touch_its_own_and_read_one_exchange_of_the_other() {
-        for (side, own, other) in [(Side::Identity, "identity", "mailer"), (Side::Mailer, "mailer", "identity")] {
-            let permissions = permissions(side);
-            for rights in [permissions.configure, permissions.write] {
-                assert!(rights.starts_with(&format!(r"^{own}\.")) && rights.ends_with('$'));
-                assert!(!rights.contains(other));
-            }
-            assert_eq!(permissions.read.matches(other).count(), 1);
-        }
-    }
 
     #[test]
     fn the_queues_we_read_are_known_and_others_are_not() {

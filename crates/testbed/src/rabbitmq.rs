@@ -4,11 +4,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use messaging::topology::{Permissions, Side};
+use messaging::topology::{Declares, Permissions, Side};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub const ADMINISTRATOR: &str = "sandi";
 pub const IDENTITY: &str = "sandi_identity";
 /// The user of the mailer.
 pub const MAILER: &str = "sandi_mailer";
+/// The node's name.
+const NODE: &str = "sandi@localhost";
 /// The longest time a start or an orderly stop may take.
 const BOUND: Duration = Duration::from_secs(60);
 
@@ -126,13 +129,39 @@ impl RabbitMq {
         self.node.kill();
     }
 
+    /// Kills the node and deletes all its data, as the loss of its disk would. After a restart there are
+    /// the users again, and no virtual host.
+    ///
+    /// # Errors
+    /// When the files cannot be deleted.
+    pub fn lose_data(&mut self) -> Result<()> {
+        self.node.kill();
+        Ok(fs::remove_dir_all(self.layout.directory.join("data"))?)
+    }
+
     /// Starts the node again on the same data and ports.
     ///
     /// # Errors
     /// As [`RabbitMq::start`].
     pub fn restart(&mut self) -> Result<()> {
         self.node = self.layout.launch()?;
-        self.server.wait_ready(&mut self.node)
+        self.server.wait_ready(&mut self.node)?;
+        self.server.make_users()
+    }
+
+    /// Runs a command of `rabbitmqctl` on the node, for what the management API cannot do.
+    ///
+    /// # Errors
+    /// With what the command said.
+    pub fn control(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(self.layout.program.with_file_name("rabbitmqctl"));
+        command
+            .args(["--node", NODE])
+            .args(arguments)
+            .env("HOME", self.layout.directory.join("home"))
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .env("ERL_EPMD_PORT", self.layout.mapper.to_string());
+        process::run(&mut command, "")
     }
 }
 
@@ -176,7 +205,7 @@ impl Layout {
         let erlang = "+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}";
         Start::new("rabbitmq", &self.program, self.log.join("start.log"))
             .env("HOME", at("home"))
-            .env("RABBITMQ_NODENAME", "sandi@localhost")
+            .env("RABBITMQ_NODENAME", NODE)
             .env("RABBITMQ_CONFIG_FILE", at("rabbitmq.conf"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", at("enabled_plugins"))
             .env("RABBITMQ_MNESIA_BASE", at("data"))
@@ -228,7 +257,7 @@ impl Server {
     pub fn create_vhost(&self, vhost: &str) -> Result<()> {
         self.put(&format!("vhosts/{vhost}"), &serde_json::json!({}))?;
         for (user, side) in [(IDENTITY, Side::Identity), (MAILER, Side::Mailer)] {
-            let Permissions { configure, write, read } = messaging::topology::permissions(side);
+            let Permissions { configure, write, read } = messaging::topology::permissions(side, Declares::Programs);
             let rights = serde_json::json!({ "configure": configure, "write": write, "read": read });
             self.put(&format!("permissions/{vhost}/{user}"), &rights)?;
         }

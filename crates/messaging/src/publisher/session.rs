@@ -153,7 +153,7 @@ impl Session {
             return Ok(());
         }
         if !self.declared.contains(&message.exchange) {
-            if let Err(error) = topology::declare_exchange(&self.channel, message.exchange).await {
+            if let Err(error) = topology::declare_exchange(&self.link, message.exchange).await {
                 answer(reply, Err(PublishError::Disconnected(error.reason())));
                 return Err(error);
             }

@@ -77,7 +77,10 @@ async fn a_mail_sent_twice_because_its_status_never_got_out_is_the_same_mail() {
     .await;
     assert_eq!(world.resets_of(&request).await[0].delivery_state(), DeliveryState::Queued);
     world.kill(Program::Mailer, 0);
-    allow_mailer_to_write(&world, messaging::topology::permissions(messaging::Side::Mailer).write);
+    allow_mailer_to_write(
+        &world,
+        messaging::topology::permissions(messaging::Side::Mailer, messaging::topology::Declares::Programs).write,
+    );
     world.start_again(Program::Mailer, 0);
 
     world.reset_in(&request, DeliveryState::Sent).await;
@@ -87,7 +90,7 @@ async fn a_mail_sent_twice_because_its_status_never_got_out_is_the_same_mail() {
 }
 
 fn allow_mailer_to_write(world: &World, write: &str) {
-    let rights = messaging::topology::permissions(messaging::Side::Mailer);
+    let rights = messaging::topology::permissions(messaging::Side::Mailer, messaging::topology::Declares::Programs);
     let rights = serde_json::json!({ "configure": rights.configure, "write": write, "read": rights.read });
     let path = format!("permissions/{}/{MAILER}", world.vhost());
     assert!(world.rabbitmq().api("PUT", &path, Some(&rights)).expect("the broker answers").is_ok());
