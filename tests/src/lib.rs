@@ -32,7 +32,10 @@ pub mod world;
 pub use people::Person;
 pub use refusal::{Refusal, refused};
 pub use servers::program;
-pub use testbed::smtp::{Act, Entry, Mail, Phase, Rule};
+pub use testbed::{
+    proxy::Mode,
+    smtp::{Act, Entry, Mail, Phase, Rule},
+};
 pub use world::{Builder, World};
 
 /// Whether the tests that know a short and a full form shall run in the full one: with `SANDI_FULL_TESTS` set.

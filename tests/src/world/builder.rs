@@ -15,7 +15,7 @@ use testbed::{
 };
 use tonic::transport::{Channel, Endpoint};
 
-use super::{BACKGROUND, World, permit};
+use super::{BACKGROUND, World, lines::Lines, permit};
 use crate::servers::shared;
 
 /// A world to be.
@@ -28,6 +28,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     own_broker: bool,
     own_database: bool,
+    proxies: bool,
 }
 
 impl Default for Builder {
@@ -41,6 +42,7 @@ impl Default for Builder {
             environment: Vec::new(),
             own_broker: false,
             own_database: false,
+            proxies: false,
         }
     }
 }
@@ -142,6 +144,13 @@ impl Builder {
         self
     }
 
+    /// A proxy between the identity service and each of the broker and the database, to disturb that line.
+    #[must_use]
+    pub fn proxies(mut self) -> Self {
+        self.proxies = true;
+        self
+    }
+
     /// Starts it, and waits until every program is ready.
     ///
     /// # Panics
@@ -157,11 +166,12 @@ impl Builder {
         let name = format!("w{}", random::hex::<5>());
         let directory = shared.directory.join(&name);
         let (ground_name, ground_directory, smtp) = (name.clone(), directory.clone(), sink.address());
-        let (ground, running) = tokio::task::spawn_blocking(move || {
+        let (ground, lines, running) = tokio::task::spawn_blocking(move || {
             let ground = Ground::prepare(shared, &self, &ground_name, &ground_directory)?;
-            let plan = self.plan(shared, &ground, &ground_name, &ground_directory, smtp)?;
+            let mut plan = self.plan(shared, &ground, &ground_name, &ground_directory, smtp)?;
+            let lines = self.proxies.then(|| Lines::between(&mut plan.servers)).transpose()?;
             let running = run(plan, ground.own_postgres.is_some())?;
-            anyhow::Ok((ground, running))
+            anyhow::Ok((ground, lines, running))
         })
         .await
         .expect("the start runs to its end")
@@ -175,6 +185,7 @@ impl Builder {
             gateway,
             channels,
             sink,
+            lines,
             postgres: ground.postgres,
             own_postgres: ground.own_postgres,
             rabbitmq: ground.rabbitmq,

@@ -1,6 +1,7 @@
 //! One whole Sandi for one test: its own database, virtual host, keys, mail server and programs.
 
 mod builder;
+mod lines;
 mod programs;
 
 use std::{
@@ -45,6 +46,7 @@ pub struct World {
     gateway: Option<Process>,
     channels: Vec<Channel>,
     sink: Sink,
+    lines: Option<lines::Lines>,
     postgres: postgres::Server,
     own_postgres: Option<Postgres>,
     rabbitmq: rabbitmq::Server,

@@ -1,9 +1,13 @@
 //! Faults of the machines around us: killed, stopped, frozen and torn connections. Nothing that was
 //! accepted is lost, and nobody is mailed twice who need not be.
 
+mod alarm;
 mod broker;
+mod campaign;
 mod database;
 mod identity;
+mod line;
+mod loss;
 mod mailer;
 mod rolling;
 mod rotation;

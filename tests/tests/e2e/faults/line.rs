@@ -1,0 +1,71 @@
+//! The line between the identity service and its servers is slow, or breaks at the worst moment.
+
+use std::time::Duration;
+
+use e2e::{Mode, Person, World, people::requester};
+use proto::identity::v1::{DeliveryState, RequestResetRequest, request_reset_request::Identifier};
+use sqlx::{Connection, Executor, PgConnection};
+use tonic::Code;
+
+use crate::{
+    crowd::{address, all_ask, all_sent, crowd},
+    waiting::{until, until_number},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_broker_slows_no_request_and_many_messages_are_under_way_at_once() {
+    let world = World::build().wide_limits().proxies().start().await;
+    let kopi = world.organization("kopi").await;
+    let names = crowd(&world, &kopi, 50).await;
+    // Each confirm takes a second: one by one, 50 would take longer than all waits here.
+    world.broker_line(Mode::Delay(Duration::from_millis(500)));
+    let requests = all_ask(&world, &names).await;
+    all_sent(&world, &requests).await;
+    assert_eq!(world.sink().mails().len(), 50);
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_was_lost_after_its_commit_is_the_same_request_when_repeated() {
+    let world = World::build().proxies().start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("budi").email(&address("budi"))).await;
+    // The commit itself waits until the lock is gone.
+    let mut owner = PgConnection::connect(&world.sandi().plan().servers.database_owner).await.expect("it answers");
+    owner
+        .execute(
+            "CREATE FUNCTION wait_for_the_test() RETURNS trigger LANGUAGE plpgsql
+                 AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$;
+             CREATE CONSTRAINT TRIGGER wait_for_the_test AFTER INSERT ON reset_requests
+                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_for_the_test();
+             SELECT pg_advisory_lock(4711);",
+        )
+        .await
+        .expect("the trap is laid");
+    let request = RequestResetRequest {
+        identifier: Some(Identifier::Username("budi".to_owned())),
+        requester: requester("203.0.113.7", "id"),
+        idempotency_key: "0e7a7c1e-kunci".to_owned(),
+        ..Default::default()
+    };
+    let (mut gateway, first) = (world.gateway().identity, request.clone());
+    let call = tokio::spawn(async move { gateway.request_reset(first).await });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    until_number(&world, waiting, 1).await;
+    world.database_line(Mode::HoldReplies);
+    owner.execute("SELECT pg_advisory_unlock(4711)").await.expect("it is unlocked");
+    until_number(&world, "SELECT count(*) FROM reset_requests", 1).await;
+    world.database_line(Mode::Refuse);
+    let lost = call.await.expect("it runs to its end").expect_err("the caller cannot be told");
+    assert_eq!(lost.code(), Code::Unavailable, "{lost:?}");
+
+    world.database_line(Mode::Pass);
+    let request_id = until("the database is back", async || {
+        let answer = world.gateway().identity.request_reset(request.clone()).await;
+        answer.ok().map(|answer| answer.into_inner().request_id)
+    })
+    .await;
+    world.reset_in(&request_id, DeliveryState::Sent).await;
+    until_number(&world, "SELECT count(*) FROM reset_requests", 1).await;
+    assert_eq!(world.sink().mails().len(), 1);
+}
