@@ -185,6 +185,9 @@ impl Layout {
             password = server.passwords.administrator,
         );
         write_private(&self.directory.join("rabbitmq.conf"), &settings)?;
+        // What finds no room in a parked queue is tried again after 2 s, not after three minutes.
+        let patience = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 2000}]}].\n";
+        fs::write(self.directory.join("advanced.config"), patience)?;
         let plugins = "[rabbitmq_management,rabbitmq_prometheus].\n";
         fs::write(self.directory.join("enabled_plugins"), plugins)?;
         Ok(())

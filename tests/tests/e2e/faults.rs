@@ -9,6 +9,8 @@ mod identity;
 mod line;
 mod loss;
 mod mailer;
+mod parked;
+mod replicas;
 mod rolling;
 mod rotation;
 mod shutdown;

@@ -25,5 +25,6 @@ mod races;
 mod sameness;
 mod spelling;
 mod tokens;
+mod topology;
 mod traces;
 mod waiting;

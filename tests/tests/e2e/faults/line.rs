@@ -2,15 +2,36 @@
 
 use std::time::Duration;
 
-use e2e::{Mode, Person, World, people::requester};
+use e2e::{Mode, Person, World, people::requester, world::Program};
 use proto::identity::v1::{DeliveryState, RequestResetRequest, request_reset_request::Identifier};
 use sqlx::{Connection, Executor, PgConnection};
 use tonic::Code;
 
 use crate::{
     crowd::{address, all_ask, all_sent, crowd},
-    waiting::{until, until_number},
+    waiting::{BOUND, until, until_number},
 };
+
+#[tokio::test]
+async fn a_message_whose_confirm_was_never_read_is_mailed_once() {
+    let mut world = World::build().wide_limits().proxies().start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("budi").email(&address("budi"))).await;
+    let first = world.request_reset("budi").await;
+    world.reset_in(&first, DeliveryState::Sent).await;
+
+    world.broker_line(Mode::HoldReplies);
+    let request = world.request_reset("budi").await;
+    world.sink().wait_for(BOUND, |mails| (mails.len() == 2).then_some(())).await.expect("it was published");
+    assert_eq!(world.resets_of(&request).await[0].delivery_state(), DeliveryState::Pending);
+    world.kill(Program::Identity, 0);
+    world.broker_line(Mode::Pass);
+    world.start_again(Program::Identity, 0);
+
+    until_number(&world, "SELECT count(*) FROM outbox", 0).await;
+    world.reset_in(&request, DeliveryState::Sent).await;
+    assert_eq!(world.sink().mails().len(), 2);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_broker_slows_no_request_and_many_messages_are_under_way_at_once() {
