@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use messaging::topology::{Permissions, Side, permissions};
+use messaging::topology::{Declares, Permissions, Side, permissions};
 
 fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name)
@@ -27,7 +27,7 @@ fn the_brokers_users_have_the_rights_that_the_programs_need_and_no_more() {
     let text = fs::read_to_string(folder.path().join("servers/users.json")).expect("it is made");
     let definitions: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
     for (user, side) in [("sandi_identity", Side::Identity), ("sandi_mailer", Side::Mailer)] {
-        let Permissions { configure, write, read } = permissions(side);
+        let Permissions { configure, write, read } = permissions(side, Declares::Programs);
         let expected = serde_json::json!({
             "user": user, "vhost": "sandi", "configure": configure, "write": write, "read": read,
         });
