@@ -85,7 +85,7 @@ mod tests {
 
     /// The key of RFC 8037, appendix A.1, whose thumbprint is in A.3.
     const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
-        MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpgusgXpC1CcQzmmN6a8+GUZjzrDsRvPSCu\n\
+        MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
         -----END PRIVATE KEY-----\n";
     const PUBLIC: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 
