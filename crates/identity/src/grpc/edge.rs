@@ -380,6 +380,18 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_panic_is_one_failed_call() {
+        async fn mistaken(_: Request<Body>) -> Result<Response<Body>, Infallible> {
+            panic!("a mistake of ours")
+        }
+        let response = guarded(tower::service_fn(mistaken), Request::new(Body::default())).await;
+        let status = Status::from_header_map(response.headers()).expect("it is answered");
+        assert_eq!(status.code(), Code::Internal);
+        assert_eq!(status.get_error_details().error_info().map(|it| it.reason.as_str()), Some("INTERNAL"));
+        assert!(!status.message().contains("mistake"), "{}", status.message());
+    }
+
     #[test]
     fn a_request_id_is_echoed_only_if_it_is_plain() {
         let mut headers = HeaderMap::new();
