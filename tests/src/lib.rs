@@ -18,20 +18,23 @@
 pub mod broker;
 pub mod browser;
 pub mod client;
+pub mod collector;
 pub mod contract;
 pub mod database;
+pub mod leaks;
 pub mod people;
 pub mod raw;
 pub mod refusal;
 pub mod resets;
 mod servers;
+pub mod timing;
 pub mod web;
 pub mod wire;
 pub mod world;
 
 pub use people::Person;
 pub use refusal::{Refusal, refused};
-pub use servers::program;
+pub use servers::{program, shared};
 pub use testbed::{
     proxy::Mode,
     smtp::{Act, Entry, Mail, Phase, Rule},

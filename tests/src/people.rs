@@ -104,6 +104,7 @@ impl World {
             role: person.role.into(),
             ..User::default()
         };
+        self.learn(&person.password);
         let request = CreateUserRequest { user: Some(user), password: person.password, ..Default::default() };
         let response = self.crm().directory.create_user(request).await;
         response.expect("the user is made").into_inner().user.expect("it is answered")

@@ -42,6 +42,7 @@ impl World {
     /// # Errors
     /// When it is refused.
     pub async fn complete_reset(&self, token: &str, password: &str) -> Result<Response<CompleteResetResponse>, Status> {
+        self.learn(password);
         let request = CompleteResetRequest {
             token: token.to_owned(),
             new_password: password.to_owned(),
@@ -57,6 +58,7 @@ impl World {
     /// # Errors
     /// When it is refused.
     pub async fn log_in(&self, username: &str, password: &str) -> Result<Response<VerifyPasswordResponse>, Status> {
+        self.learn(password);
         let request = VerifyPasswordRequest {
             username: username.to_owned(),
             password: password.to_owned(),

@@ -13,7 +13,10 @@ use testbed::{
 };
 
 /// What whoever started the tests prepared.
-pub(crate) fn shared() -> &'static Shared {
+///
+/// # Panics
+/// When nobody prepared it.
+pub fn shared() -> &'static Shared {
     static SHARED: LazyLock<Shared> = LazyLock::new(|| {
         let Some(file) = env::var_os(VARIABLE) else {
             panic!(

@@ -146,7 +146,8 @@ impl Wire {
     }
 }
 
-async fn read(mut stream: RecvStream) -> Result<(Vec<u8>, HeaderMap), h2::Error> {
+/// Body and trailers.
+pub(crate) async fn read(mut stream: RecvStream) -> Result<(Vec<u8>, HeaderMap), h2::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = stream.data().await {
         let chunk = chunk?;

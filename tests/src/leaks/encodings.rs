@@ -8,7 +8,7 @@ use base64::{
 };
 
 /// Every form of `secret`, by name. The first is the secret itself.
-pub(super) fn of(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+pub fn of(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut forms = vec![("raw", secret.to_vec())];
     for start in 0..3 {
         forms.push(("base64", inside_base64(&STANDARD_NO_PAD, secret, start)));

@@ -1,12 +1,18 @@
 //! Looks for many secrets in many forms at once.
 
 use aho_corasick::AhoCorasick;
+use serde::{Deserialize, Serialize};
 
 use super::encodings;
 
+/// What is shorter stands anywhere by chance.
+pub const LENGTH_MIN: usize = 8;
+/// The forms in which programs most often write things.
+const COMMON: [&str; 4] = ["raw", "base64", "base64url", "hex"];
+
 /// What is looked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Kind {
     /// A link's token.
     Token,
     /// Somebody's password, past or present, right or wrong.
@@ -25,22 +31,29 @@ pub(super) enum Kind {
 
 /// One of them.
 #[derive(Clone)]
-pub(super) struct Secret {
+pub struct Secret {
+    /// What it is.
     pub kind: Kind,
+    /// Itself.
     pub bytes: Vec<u8>,
 }
 
 impl Secret {
-    pub(super) fn new(kind: Kind, bytes: impl Into<Vec<u8>>) -> Self {
+    /// A secret to be looked for.
+    ///
+    /// # Panics
+    /// When it is so short that it may stand anywhere by chance.
+    pub fn new(kind: Kind, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
-        assert!(bytes.len() >= 8, "a {kind:?} of {} bytes may stand anywhere by chance", bytes.len());
+        assert!(bytes.len() >= LENGTH_MIN, "a {kind:?} of {} bytes may stand anywhere by chance", bytes.len());
         Self { kind, bytes }
     }
 }
 
 /// Where a secret stands.
 #[derive(Debug)]
-pub(super) struct Hit {
+pub struct Hit {
+    /// What it is.
     pub kind: Kind,
     /// In which form.
     pub form: &'static str,
@@ -49,18 +62,34 @@ pub(super) struct Hit {
 }
 
 /// Finds them.
-pub(super) struct Scanner {
+pub struct Scanner {
     automaton: AhoCorasick,
     /// What each pattern of the automaton is.
     patterns: Vec<(Kind, &'static str)>,
 }
 
 impl Scanner {
-    pub(super) fn new(secrets: &[Secret]) -> Self {
+    /// Looks for these in every form.
+    ///
+    /// # Panics
+    /// When there are far too many.
+    pub fn new(secrets: &[Secret]) -> Self {
+        Self::of_forms(secrets, |_| true)
+    }
+
+    /// Looks for very many in the forms that programs most often write.
+    ///
+    /// # Panics
+    /// As [`Scanner::new`].
+    pub fn of_common_forms(secrets: &[Secret]) -> Self {
+        Self::of_forms(secrets, |form| COMMON.contains(&form))
+    }
+
+    fn of_forms(secrets: &[Secret], wanted: impl Fn(&str) -> bool) -> Self {
         let mut forms = Vec::new();
         let mut patterns = Vec::new();
         for secret in secrets {
-            for (form, bytes) in encodings::of(&secret.bytes) {
+            for (form, bytes) in encodings::of(&secret.bytes).into_iter().filter(|(form, _)| wanted(form)) {
                 patterns.push((secret.kind, form));
                 forms.push(bytes);
             }
@@ -70,7 +99,7 @@ impl Scanner {
 
     /// All that stands in `text`, as it is and with broken lines joined: mails break them after 76 characters, with
     /// and without an equals sign.
-    pub(super) fn find(&self, text: &[u8]) -> Vec<Hit> {
+    pub fn find(&self, text: &[u8]) -> Vec<Hit> {
         let mut hits = self.find_as_it_is(text);
         for breaks in [&[&b"=\r\n"[..], b"=\n"], &[&b"\r"[..], b"\n"]] {
             hits.extend(self.find_as_it_is(&without(text, breaks)));
@@ -79,7 +108,7 @@ impl Scanner {
     }
 
     /// All that stands in `bytes`, which are no lines of text.
-    pub(super) fn find_as_it_is(&self, bytes: &[u8]) -> Vec<Hit> {
+    pub fn find_as_it_is(&self, bytes: &[u8]) -> Vec<Hit> {
         let hit = |found: aho_corasick::Match| {
             let (kind, form) = self.patterns[found.pattern().as_usize()];
             let around = &bytes[found.start().saturating_sub(160)..(found.end() + 160).min(bytes.len())];

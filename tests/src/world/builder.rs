@@ -1,6 +1,6 @@
 //! What a test may wish for before its world starts.
 
-use std::{path::Path, time::Instant};
+use std::{path::Path, sync::Mutex, time::Instant};
 
 use testbed::{
     ports, postgres,
@@ -193,6 +193,7 @@ impl Builder {
             name,
             directory,
             begin: Instant::now(),
+            passwords: Mutex::default(),
             _permit: permit,
         }
     }

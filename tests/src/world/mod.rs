@@ -5,8 +5,9 @@ mod lines;
 mod programs;
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
-    sync::LazyLock,
+    sync::{LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -25,6 +26,7 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
+use crate::leaks;
 pub use builder::Builder;
 pub use testbed::sandi::settings::Program;
 
@@ -55,6 +57,8 @@ pub struct World {
     name: String,
     directory: PathBuf,
     begin: Instant,
+    /// What people's passwords were or were tried to be.
+    pub(crate) passwords: Mutex<BTreeSet<String>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -131,6 +135,11 @@ impl World {
 }
 
 impl World {
+    /// Notes a password, which must then stand nowhere.
+    pub(crate) fn learn(&self, password: &str) {
+        self.passwords.lock().unwrap_or_else(PoisonError::into_inner).insert(password.to_owned());
+    }
+
     /// Removes the virtual host, but never while its queues come up: RabbitMQ 3.10 gives up dead-lettering for the
     /// whole node when a queue goes while its dead-letter worker starts.
     fn leave_broker(&self) {
@@ -149,6 +158,17 @@ impl World {
     }
 }
 
+impl World {
+    /// Looks for what this world knew in what its programs logged, and hands it to the last test of all.
+    fn leave_secrets(&self) {
+        let secrets = self.secrets();
+        let worlds = &crate::servers::shared().directory;
+        leaks::registry::add(worlds, &secrets).expect("the registry is ours");
+        let found = self.leaks_in_logs(&secrets);
+        assert!(found.is_empty(), "leaks in logs:\n{}", found.join("\n"));
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -158,6 +178,9 @@ impl Drop for World {
         self.identities.clear();
         self.mailers.clear();
         self.gateway = None;
+        if !std::thread::panicking() {
+            self.leave_secrets();
+        }
         if self.own_rabbitmq.is_none() {
             self.leave_broker();
         }

@@ -2,6 +2,7 @@
 
 use std::process::ExitStatus;
 
+use rustix::process::Signal;
 use testbed::{
     process::{Process, TERMINATE},
     sandi::{self, DRAIN, numbered},
@@ -22,6 +23,15 @@ impl World {
     pub fn terminate(&mut self, program: Program, index: usize) -> ExitStatus {
         let mut process = self.slot(program, index).take().expect("it runs");
         process.stop(TERMINATE, DRAIN).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// Ends a program with a signal, and gives its exit status.
+    ///
+    /// # Panics
+    /// When it has not ended within 15 s.
+    pub fn end_with(&mut self, program: Program, index: usize, signal: Signal) -> ExitStatus {
+        let mut process = self.slot(program, index).take().expect("it runs");
+        process.stop(signal, DRAIN).unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     /// Starts a program that was killed or ended, and waits until it is ready.

@@ -1,21 +1,23 @@
 //! No secret rests anywhere in clear, and people's addresses rest in one table.
 
-mod encodings;
-mod scanner;
 mod sinks;
 mod story;
 
 use std::collections::BTreeSet;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use e2e::{World, world::Program};
+use e2e::{
+    World,
+    collector::{Collector, Export},
+    leaks::{Kind, Scanner, Secret},
+    world::Program,
+};
 use lapin::BasicProperties;
 use messaging::topology::{IDENTITY_EVENTS, MAIL_STATUS, MAILER_EVENTS, RESET_REQUESTED};
 use serde_json::json;
 use sqlx::Executor;
 
 use crate::{metrics, waiting::until};
-use scanner::{Kind, Scanner, Secret};
 use sinks::Sink;
 use story::Story;
 
@@ -24,7 +26,18 @@ const EVERYTHING: &str = "everything";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_rests_anywhere_in_clear_and_addresses_rest_with_their_users_alone() {
-    let world = World::build().own_database().own_broker().wide_limits().log("trace").start().await;
+    let collector = Collector::start().await;
+    let world = World::build()
+        .own_database()
+        .own_broker()
+        .wide_limits()
+        .log("trace")
+        .set(format!("identity.telemetry.otlp_endpoint={}", collector.url()))
+        .set(format!("mailer.telemetry.otlp_endpoint={}", collector.url()))
+        .set("identity.telemetry.metrics_interval=1s")
+        .set("mailer.telemetry.metrics_interval=1s")
+        .start()
+        .await;
     listen_to_everything(&world);
     log_every_statement(&world);
 
@@ -46,6 +59,7 @@ async fn no_secret_rests_anywhere_in_clear_and_addresses_rest_with_their_users_a
     secrets.extend(private_keys(&world));
     let scanner = Scanner::new(&secrets);
     let mut sinks = sinks::all(&world).await;
+    sinks.extend(telemetry(&collector).await);
     sinks.push(Sink {
         name: "answers to admins and support".to_owned(),
         content: answers,
@@ -115,6 +129,28 @@ async fn all_is_told(world: &World) {
         (open == 0).then_some(())
     })
     .await;
+}
+
+/// Spans and metrics of both programs, once the last of the story have come.
+async fn telemetry(collector: &Collector) -> Vec<Sink> {
+    let came = |kind: &str, text: &str| {
+        let of_kind =
+            |it: &Export| it.path.contains(kind) && it.body.windows(text.len()).any(|it| it == text.as_bytes());
+        collector.exports().iter().any(of_kind)
+    };
+    until("spans and metrics of both programs come", async || {
+        let spans = came("TraceService", "RequestReset") && came("TraceService", "mailer");
+        let metrics = came("MetricsService", "sandi.resets.issued") && came("MetricsService", "sandi.mailer.attempts");
+        (spans && metrics).then_some(())
+    })
+    .await;
+    let sink = |export: Export| Sink {
+        name: format!("export to {}", export.path),
+        content: export.body,
+        forbidden: sinks::ALL,
+        is_text: false,
+    };
+    collector.exports().into_iter().map(sink).collect()
 }
 
 fn credentials(world: &World) -> Vec<Secret> {

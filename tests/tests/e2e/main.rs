@@ -24,6 +24,7 @@ mod programs;
 mod races;
 mod sameness;
 mod spelling;
+mod timing;
 mod tokens;
 mod topology;
 mod traces;

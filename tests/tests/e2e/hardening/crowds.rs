@@ -14,7 +14,10 @@ use testbed::process::Start;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
 
 use super::process::processor;
-use crate::waiting::{until, until_within};
+use crate::{
+    metrics,
+    waiting::{until, until_within},
+};
 
 const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -58,6 +61,21 @@ async fn a_connection_that_makes_no_call_is_closed_within_10_s_and_one_that_made
     assert!(begin.elapsed() < Duration::from_secs(11), "{:?}", begin.elapsed());
     assert!(ends.iter().flatten().all(|end| end.took > Duration::from_secs(4)), "there was time for a call");
     assert_eq!(good.call(call(&world)).await.refusal().reason, "USER_NOT_FOUND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_idle_connections_keeps_nobody_out() {
+    let world = World::build().mailers(0).set("identity.grpc.max_connections=50").start().await;
+    let mut idle = crowd(&world, 400, b"").await;
+    for round in 0..40 {
+        idle.extend(crowd(&world, 5, raw::GREETING).await);
+        assert!(is_served(&world, HERE).await.is_some(), "{round}");
+    }
+    let open = || metrics::sum(&world, Program::Identity, "sandi_grpc_connections{", "");
+    assert!(open() <= 50.0, "{}", open());
+    assert!(metrics::sum(&world, Program::Identity, "sandi_grpc_connections_refused_total", "all") > 300.0);
+    drop(idle);
+    until("all are gone", async || (open() < 1.0).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

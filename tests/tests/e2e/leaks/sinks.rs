@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use e2e::{World, world::Program};
+use e2e::{World, leaks::Kind, world::Program};
 use serde_json::Value;
 
-use super::scanner::Kind;
-
 /// All kinds.
-const ALL: &[Kind] =
+pub(super) const ALL: &[Kind] =
     &[Kind::Token, Kind::Password, Kind::Typed, Kind::Credential, Kind::Key, Kind::Address, Kind::Person];
 /// Those that are not in clear where people's data are.
 const SECRETS: &[Kind] = &[Kind::Token, Kind::Password, Kind::Credential, Kind::Key];

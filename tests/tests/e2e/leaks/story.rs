@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use e2e::{
     Act, Person, Phase, Rule, World,
+    leaks::{Kind, Secret},
     people::{PASSWORD, actor},
 };
 use prost::Message;
@@ -15,7 +16,6 @@ use proto::identity::v1::{
 };
 use tonic::Response;
 
-use super::scanner::{Kind, Secret};
 use crate::waiting::until;
 
 /// The network address that people come from.
