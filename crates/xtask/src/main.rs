@@ -2,6 +2,7 @@
 
 mod demo;
 mod down;
+mod fuzz;
 mod generate;
 mod install;
 mod language;
@@ -11,6 +12,7 @@ mod screenshots;
 mod shell;
 mod signals;
 mod test;
+mod timing;
 mod up;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -42,6 +44,12 @@ enum Command {
     Screenshots,
     /// Makes anew the files that are made from others.
     Generate(generate::Options),
+    /// Measures finely whether answers tell people apart by their time; into docs/security-tests.md.
+    Timing(timing::Options),
+    /// Tries every decoder and parser of foreign bytes without an end.
+    Fuzz(fuzz::Options),
+    /// Asks for known weaknesses of our dependencies, where the database of advisories can be fetched.
+    Advisories,
     /// The mail catcher: an SMTP server and a page.
     #[command(hide = true)]
     Mailbox(mailbox::Options),
@@ -57,6 +65,9 @@ fn main() -> ExitCode {
         Command::Test(options) => test::test(&options),
         Command::Screenshots => screenshots::screenshots(),
         Command::Generate(options) => generate::generate(&options),
+        Command::Timing(options) => timing::timing(&options),
+        Command::Fuzz(options) => fuzz::fuzz(&options),
+        Command::Advisories => test::advisories(),
         Command::Mailbox(options) => mailbox::serve(options),
     };
     match outcome {

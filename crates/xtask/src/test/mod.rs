@@ -3,9 +3,9 @@
 mod deploy;
 mod examples;
 pub mod needs;
-mod servers;
+pub mod servers;
 mod steps;
-mod tools;
+pub mod tools;
 
 use std::{
     env,
@@ -56,6 +56,16 @@ fn some(options: &Options) -> Result<ExitCode> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Asks for known weaknesses of our dependencies.
+///
+/// # Errors
+/// When there are some, or the database cannot be fetched.
+pub fn advisories() -> Result<ExitCode> {
+    let deny = tools::linter("cargo-deny")?;
+    step(Command::new(deny).args(["check", "advisories"]).current_dir(place::top()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn everything(options: &Options) -> Result<ExitCode> {
     let lock = servers::lock()?;
     let mut steps = Steps::default();
@@ -71,6 +81,7 @@ fn everything(options: &Options) -> Result<ExitCode> {
     });
     steps.run("buf lint", tools::buf_lint);
     deploy::run(&mut steps);
+    steps.run("dependencies", tools::dependencies);
     steps.run("build", || up::build().map(|()| Outcome::Passed));
     let tools = Tools::bring(&mut steps);
     let mut ready = None;
@@ -91,7 +102,8 @@ fn everything(options: &Options) -> Result<ExitCode> {
     Ok(steps.close())
 }
 
-fn cargo() -> std::ffi::OsString {
+/// The cargo that runs us.
+pub fn cargo() -> std::ffi::OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 

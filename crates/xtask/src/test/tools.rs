@@ -56,6 +56,16 @@ pub fn doiuse() -> Result<PathBuf> {
     npm("doiuse", DOIUSE, "node_modules/@jsx-email/doiuse-email/dist/index.mjs")
 }
 
+/// Licences, sources and bans of dependencies by deny.toml.
+pub fn dependencies() -> Result<Outcome> {
+    let deny = match linter("cargo-deny") {
+        Ok(deny) => deny,
+        Err(why) => return Ok(Outcome::Skipped(format!("{why:#}"))),
+    };
+    let check = ["--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    super::step(Command::new(deny).args(check).current_dir(place::top()))
+}
+
 /// A Python that has what the example needs.
 ///
 /// # Errors
