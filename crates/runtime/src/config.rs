@@ -63,7 +63,8 @@ fn load_from<T: DeserializeOwned>(
     sources: &Sources,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<T, ConfigError> {
-    decode(&mut read(sources, environment)?)
+    let decoded = read(sources, environment).and_then(|mut layers| decode(&mut layers));
+    decoded.map_err(ConfigError::plain)
 }
 
 fn read(sources: &Sources, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Layers, ConfigError> {

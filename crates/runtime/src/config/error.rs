@@ -58,6 +58,19 @@ impl ConfigError {
         Self::Invalid { setting: setting.into(), origin: None, reason: reason.into() }
     }
 
+    /// The same with control characters escaped, those of names that somebody typed among them: one line, and nothing
+    /// that moves a terminal.
+    pub(super) fn plain(self) -> Self {
+        match self {
+            Self::File { path, reason } => Self::File { path, reason: escaped(&reason) },
+            Self::Given { origin, reason } => Self::Given { origin, reason: escaped(&reason) },
+            Self::Unknown { setting, origin, nearest } => Self::Unknown { setting: escaped(&setting), origin, nearest },
+            Self::Invalid { setting, origin, reason } => {
+                Self::Invalid { setting: escaped(&setting), origin, reason: escaped(&reason) }
+            }
+        }
+    }
+
     pub(crate) fn secret_file(path: &Path, reason: String) -> Self {
         Self::File { path: path.into(), reason }
     }
@@ -66,6 +79,10 @@ impl ConfigError {
     pub(crate) fn of_setting(self, setting: &str) -> Self {
         Self::invalid(setting, self.to_string())
     }
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().map(|it| if it.is_control() { it.escape_default().to_string() } else { it.to_string() }).collect()
 }
 
 fn from(origin: &Option<Origin>) -> String {

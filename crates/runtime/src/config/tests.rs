@@ -223,3 +223,10 @@ fn no_error_shows_a_value() {
     }
     assert!(!refusal("smtp.relays = 9876543", &[], &[]).contains("9876543"));
 }
+
+#[test]
+fn a_name_with_control_characters_is_told_in_one_plain_line() {
+    let sources = Sources { env_prefix: "SANDI_IDENTITY", file: None, set: vec!["a\n\u{1b}[2J=1".to_owned()] };
+    let error = load_from::<Settings>(&sources, std::iter::empty()).err().expect("it is refused").to_string();
+    assert!(error.contains("unknown setting") && !error.contains(char::is_control), "{error:?}");
+}
