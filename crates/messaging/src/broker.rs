@@ -51,24 +51,8 @@ pub enum BrokerError {
     #[error("{0} did not take the message")]
     Lost(String),
     /// An exchange or a queue is there, and is another one than we need (AMQP reply 406).
-    #[error(
-        "{kind} {name} exists with another {argument}: {found} is there, {wanted} is wanted; \
-         once nobody needs what it holds, delete it (vhost {vhost}), and it is declared anew"
-    )]
-    Conflict {
-        /// `queue` or `exchange`.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// Where it is.
-        vhost: String,
-        /// What differs.
-        argument: String,
-        /// As it is there.
-        found: String,
-        /// As we want it.
-        wanted: String,
-    },
+    #[error("{0}")]
+    Conflict(Box<Conflict>),
     /// The user has not the right (AMQP reply 403).
     #[error(
         "the broker's user may not use {0}; give it the rights in deploy/rabbitmq/definitions.json, or let an operator \
@@ -78,6 +62,27 @@ pub enum BrokerError {
     /// The broker refused or broke off for another reason, such as a lost connection.
     #[error("the broker operation failed")]
     Operation(#[source] Fault),
+}
+
+/// What is there, and what is wanted instead.
+#[derive(Debug, Error)]
+#[error(
+    "{kind} {name} exists with another {argument}: {found} is there, {wanted} is wanted; \
+     once nobody needs what it holds, delete it (vhost {vhost}), and it is declared anew"
+)]
+pub struct Conflict {
+    /// `queue` or `exchange`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub vhost: String,
+    /// What differs.
+    pub argument: String,
+    /// As it is there.
+    pub found: String,
+    /// As we want it.
+    pub wanted: String,
 }
 
 /// What the AMQP client reported.
@@ -125,14 +130,14 @@ fn conflict(text: &str) -> Option<BrokerError> {
     // `the value '20' of type 'signedint'`, `'topic'` or `none`.
     let value = |text: &str| text.split('\'').nth(1).unwrap_or("none").to_owned();
     let text = ToOwned::to_owned;
-    Some(BrokerError::Conflict {
+    Some(BrokerError::Conflict(Box::new(Conflict {
         kind: text(kind),
         name: text(name),
         vhost: text(vhost),
         argument: text(argument),
         found: value(found),
         wanted: value(wanted),
-    })
+    })))
 }
 
 impl Fault {
