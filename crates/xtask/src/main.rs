@@ -40,7 +40,7 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs every check and test there is, or only the end-to-end tests whose names contain a word.
     Test(test::Options),
-    /// Takes pictures of every mail, and renews those in the documents.
+    /// Takes pictures of every mail and of the gateway's pages, and renews those in the documents.
     Screenshots,
     /// Makes anew the files that are made from others.
     Generate(generate::Options),

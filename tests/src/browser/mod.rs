@@ -58,15 +58,10 @@ impl Window {
     }
 
     /// Waits until there is such an element.
-    #[track_caller]
-    pub fn see<'a>(&'a self, css: &'a str) -> impl Future<Output = Element> + 'a {
-        let place = std::panic::Location::caller();
-        async move {
-            let wait = self.browser.client().wait().at_most(BOUND).every(PAUSE);
-            match wait.for_element(Locator::Css(css)).await {
-                Ok(element) => element,
-                Err(error) => panic!("{place}: no {css}: {error}\n{}", self.page().await),
-            }
+    pub async fn see(&self, css: &str) -> Element {
+        match self.browser.see(css).await {
+            Ok(element) => element,
+            Err(error) => panic!("{error:#}\n{}", self.page().await),
         }
     }
 
@@ -92,14 +87,18 @@ impl Window {
 
     /// Presses an element, and waits for the page that this leads to, if any.
     pub async fn click(&self, css: &str) {
-        self.see(css).await.click().await.unwrap_or_else(|error| panic!("{css} cannot be pressed: {error}"));
+        self.done(self.browser.click(css).await).await;
     }
 
     /// Types into a field, instead of what is in it.
     pub async fn fill(&self, css: &str, text: &str) {
-        let field = self.see(css).await;
-        field.clear().await.unwrap_or_else(|error| panic!("{css} cannot be emptied: {error}"));
-        field.send_keys(text).await.unwrap_or_else(|error| panic!("{css} takes no keys: {error}"));
+        self.done(self.browser.fill(css, text).await).await;
+    }
+
+    async fn done(&self, outcome: anyhow::Result<()>) {
+        if let Err(error) = outcome {
+            panic!("{error:#}\n{}", self.page().await);
+        }
     }
 
     /// The address in the address bar.

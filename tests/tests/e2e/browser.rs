@@ -1,3 +1,8 @@
 //! Seen and done in a real browser.
 
+mod journeys;
+mod keyboard;
+mod link;
 mod mails;
+mod stage;
+mod trouble;

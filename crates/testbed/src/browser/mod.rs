@@ -2,6 +2,7 @@
 //! files, and nothing else.
 
 mod devtools;
+mod hand;
 mod look;
 
 use std::{

@@ -1,5 +1,6 @@
-//! `screenshots`: pictures of every mail in `target/screenshots`, and those that the documents show in `docs`.
+//! `screenshots`: pictures of every mail and of the gateway's pages in `target/screenshots`, and those that the documents show in `docs`.
 
+mod gateway;
 mod mails;
 mod palette;
 
@@ -27,7 +28,7 @@ pub async fn screenshots() -> Result<ExitCode> {
     fs::create_dir_all(&folder)?;
     let browser = Browser::start(&folder.join("browser")).await?;
     let album = Album { browser, folder };
-    let count = mails::take(&album).await?;
+    let count = mails::take(&album).await? + gateway::take(&album).await?;
     println!("{count} pictures in {}, those of the documents in docs", place::short(&album.folder));
     Ok(ExitCode::SUCCESS)
 }
