@@ -124,8 +124,12 @@ async fn carry(
     };
     let write = async {
         while let Some((since, piece)) = pieces.recv().await {
-            let passes =
-                |mode: &Mode| !(*mode == Mode::Hold || (*mode == Mode::HoldReplies && towards == Towards::Client));
+            let passes = |mode: &Mode| match mode {
+                Mode::Pass | Mode::Delay(_) => true,
+                Mode::HoldReplies => towards == Towards::Server,
+                // What is under way when connections are closed is lost with them.
+                Mode::Hold | Mode::Refuse => false,
+            };
             let mode = *mode.wait_for(passes).await?;
             if let Mode::Delay(delay) = mode {
                 sleep_until(since + delay).await;

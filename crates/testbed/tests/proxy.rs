@@ -63,6 +63,9 @@ async fn connections_are_closed_and_refused_until_they_pass_again() {
     let proxy = proxy().await;
     let mut stream = TcpStream::connect(proxy.address()).await.expect("it listens");
     assert_eq!(answer(&mut stream, 1).await, Some(2));
+    proxy.set(Mode::HoldReplies);
+    stream.write_u8(1).await.expect("it is written");
+    assert!(timeout(NOTHING, stream.read_u8()).await.is_err());
     proxy.set(Mode::Refuse);
     let closed = timeout(BOUND, stream.read_u8()).await.expect("in time");
     assert!(closed.is_err());
