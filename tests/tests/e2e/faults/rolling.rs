@@ -38,13 +38,20 @@ impl Pair {
             };
             match self.0[(first + attempt) % 2].identity.clone().request_reset(request).await {
                 Ok(_) => return Ok(()),
-                Err(status) if status.code() == Code::Unavailable && attempt < 3 => sleep(wait).await,
+                Err(status) if may_go_elsewhere(&status) && attempt < 3 => sleep(wait).await,
                 Err(status) => return Err(status),
             }
             wait *= 2;
         }
         unreachable!("it returns")
     }
+}
+
+/// UNAVAILABLE, or CANCELLED by the client's own transport: so tonic tells of a request that was still unsent when its
+/// connection closed, which other clients send again by themselves.
+fn may_go_elsewhere(status: &tonic::Status) -> bool {
+    let unsent = status.code() == Code::Cancelled && std::error::Error::source(status).is_some();
+    status.code() == Code::Unavailable || unsent
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
