@@ -64,7 +64,10 @@ impl ConfigError {
         match self {
             Self::File { path, reason } => Self::File { path, reason: escaped(&reason) },
             Self::Given { origin, reason } => Self::Given { origin, reason: escaped(&reason) },
-            Self::Unknown { setting, origin, nearest } => Self::Unknown { setting: escaped(&setting), origin, nearest },
+            Self::Unknown { setting, origin, nearest } => {
+                let nearest = nearest.as_deref().map(escaped);
+                Self::Unknown { setting: escaped(&setting), origin, nearest }
+            }
             Self::Invalid { setting, origin, reason } => {
                 Self::Invalid { setting: escaped(&setting), origin, reason: escaped(&reason) }
             }

@@ -91,7 +91,7 @@ pub(super) fn private_part(model: &MailHeader) -> ResetMail {
         links: vec![AccountLink {
             username: "budi".to_owned(),
             organization_display_name: "Toko kopi".to_owned(),
-            link: format!("https://jahat.example/reset#{}", "A".repeat(43)),
+            link: format!("https://jahat.example/reset#{}", "F".repeat(43)),
             expire_time: model.expire_time,
             ..Default::default()
         }],
