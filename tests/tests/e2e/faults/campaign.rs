@@ -99,7 +99,6 @@ async fn insist(mut client: Client, name: &str) -> String {
         identifier: Some(Identifier::Username(name.to_owned())),
         requester: requester("203.0.113.7", "id"),
         idempotency_key: testbed::random::hex::<16>(),
-        ..Default::default()
     };
     let end = Instant::now() + PATIENCE;
     loop {
@@ -127,7 +126,7 @@ fn disturb(world: &mut World, round: usize) {
     if matches!(round, 1 | 3 | 4) {
         world.kill(Program::Identity, 0);
     }
-    if matches!(round, 1 | 2 | 3) {
+    if matches!(round, 1..=3) {
         world.broker_process().kill();
         world.broker_process().restart().expect("the broker starts again");
     }

@@ -66,7 +66,6 @@ async fn a_request_whose_answer_was_lost_after_its_commit_is_the_same_request_wh
         identifier: Some(Identifier::Username("budi".to_owned())),
         requester: requester("203.0.113.7", "id"),
         idempotency_key: "0e7a7c1e-kunci".to_owned(),
-        ..Default::default()
     };
     let (mut gateway, first) = (world.gateway().identity, request.clone());
     let call = tokio::spawn(async move { gateway.request_reset(first).await });
