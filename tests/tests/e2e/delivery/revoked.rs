@@ -154,7 +154,6 @@ async fn a_deferred_mail_is_not_tried_again_while_its_organisation_is_suspended(
     let suspend = UpdateOrganizationRequest {
         organization: Some(Organization { suspended: true, ..kopi }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["suspended".to_owned()] }),
-        ..Default::default()
     };
     world.crm().directory.update_organization(suspend).await.expect("it is suspended");
     // The mail server still says: later. So only the suspension can end this.
