@@ -53,6 +53,7 @@ async fn every_page_of_trouble_is_kind_says_what_to_do_and_shows_no_secret() {
     stage.go("/nowhere").await;
     window.see("#problem").await;
     window.is_kind("no such page").await;
+    stage.go("/").await;
     stage.log_out().await;
 
     stage.log_in("sari", OLD).await;
