@@ -5,10 +5,16 @@ use proto::identity::v1::{
     get_user_request::Key,
 };
 
-use crate::World;
+use tokio::time::{Instant, sleep};
+use tonic::Code;
+
+use crate::{World, resets::BOUND};
 
 /// The password of everybody whom a test makes without saying more.
 pub const PASSWORD: &str = "langit biru di atas telaga 7";
+
+/// How long the database is left alone after it said that it cannot.
+const BREATH: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// A user to be made.
 pub struct Person {
@@ -90,7 +96,7 @@ impl World {
         response.expect("the organisation is made").into_inner().organization.expect("it is answered")
     }
 
-    /// Makes a user.
+    /// Makes a user; asks again while the database is out of breath.
     ///
     /// # Panics
     /// When it is refused.
@@ -106,7 +112,15 @@ impl World {
         };
         self.learn(&person.password);
         let request = CreateUserRequest { user: Some(user), password: person.password, ..Default::default() };
-        let response = self.crm().directory.create_user(request).await;
+        let end = Instant::now() + BOUND;
+        let response = loop {
+            match self.crm().directory.create_user(request.clone()).await {
+                Err(status) if status.code() == Code::Unavailable && Instant::now() < end => {
+                    sleep(BREATH).await;
+                }
+                response => break response,
+            }
+        };
         response.expect("the user is made").into_inner().user.expect("it is answered")
     }
 
