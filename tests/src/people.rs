@@ -4,7 +4,6 @@ use proto::identity::v1::{
     Actor, CreateOrganizationRequest, CreateUserRequest, GetUserRequest, Organization, Requester, Role, User, actor,
     get_user_request::Key,
 };
-
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 
