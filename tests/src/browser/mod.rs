@@ -4,7 +4,11 @@
 mod judge;
 mod keys;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use testbed::{
@@ -14,7 +18,10 @@ use testbed::{
     },
     random,
 };
-use tokio::time::Instant;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use crate::servers::shared;
 
@@ -29,6 +36,15 @@ pub struct Window {
     browser: Browser,
     /// The script that judges accessibility.
     axe: String,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// How many are open at once: a browser is some ten processes.
+const AT_ONCE: usize = 2;
+
+async fn permit() -> OwnedSemaphorePermit {
+    static WINDOWS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Semaphore::new(AT_ONCE).into());
+    Arc::clone(&WINDOWS).acquire_owned().await.expect("it is never closed")
 }
 
 impl Window {
@@ -37,9 +53,10 @@ impl Window {
     /// # Panics
     /// When it does not come up.
     pub async fn new() -> Self {
+        let permit = permit().await;
         let directory = shared().directory.join(format!("b{}", random::hex::<5>()));
         let browser = Browser::start(&directory).await.unwrap_or_else(|error| panic!("no browser: {error:#}"));
-        Self { browser, axe: judge::axe() }
+        Self { browser, axe: judge::axe(), _permit: permit }
     }
 
     /// The browser beneath.
