@@ -118,6 +118,16 @@ impl Window {
         }
     }
 
+    /// Goes back to the page before, or to what the browser shows instead of one that it may not keep.
+    pub async fn back(&self) {
+        self.run("document.documentElement.dataset.left = '';", &[]).await;
+        // The driver may call such a page an error; whether another page is there is seen below.
+        let _ = self.browser.client().back().await;
+        let script = "
+            return document.readyState === 'complete' && !('left' in document.documentElement.dataset);";
+        self.until("back at another page", script, &[]).await;
+    }
+
     /// The address in the address bar.
     pub async fn address(&self) -> String {
         self.browser.client().current_url().await.expect("there is a page").to_string()
