@@ -17,7 +17,7 @@ pub use cookies::Cookies;
 pub use form::{Fields, Posted};
 pub use language::Language;
 pub use layout::{Fact, Field, Form, FormPage, Link, Message, Page, Problem, Rules, Switch, html};
-pub use member::{Admin, Member};
+pub use member::{Admin, Member, Unknown};
 pub use session::Session;
 pub use visit::{Visit, draw};
 pub use when::{Zone, minutes_left};

@@ -14,6 +14,11 @@ function openLink() {
   opening.submit();
 }
 
+// How many characters are left without a name; one of fewer than three is not taken out.
+function besides(password, name) {
+  return [...([...name].length < 3 ? password : password.replaceAll(name, ""))].length;
+}
+
 // Ticks off what can be told here; the service has the last word.
 function tick() {
   const fields = rules.closest("form").elements;
@@ -22,7 +27,7 @@ function tick() {
   const bytes = new TextEncoder().encode(password).length;
   const met = {
     length: [...password].length >= Number(rules.dataset.least) && bytes <= 1024,
-    name: password !== "" && !password.toLowerCase().includes(username),
+    name: besides(password.toLowerCase(), username) >= 8,
     match: password !== "" && password === fields.confirm_password.value.normalize("NFC"),
   };
   for (const rule of rules.children) {

@@ -313,8 +313,8 @@ impl Identity {
             }
             Ok(Err(status)) => {
                 let refusal = Refusal::from(&status);
-                if refusal.is_away() || refusal.reason == ErrorReason::Internal {
-                    tracing::warn!(method, code = ?status.code(), "the identity service fails");
+                if refusal.is_away() || refusal.is_ours() {
+                    tracing::warn!(method, code = ?status.code(), reason = ?refusal.reason, "the identity service fails");
                 }
                 Err(refusal)
             }

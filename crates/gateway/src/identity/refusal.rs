@@ -39,6 +39,15 @@ impl Refusal {
         matches!(self.reason, ErrorReason::RateLimited | ErrorReason::HasherBusy)
     }
 
+    /// True when nothing that the person did can be the cause, and an operator has to look: also when the service does
+    /// not know us, or grants us too little.
+    pub fn is_ours(&self) -> bool {
+        matches!(
+            self.reason,
+            ErrorReason::Internal | ErrorReason::CallerUnknown | ErrorReason::ScopeMissing | ErrorReason::MethodUnknown
+        )
+    }
+
     /// There is no such user, or not for whoever asks.
     pub fn absent_user() -> Self {
         Self::plain(ErrorReason::UserNotFound)

@@ -18,9 +18,14 @@ const COME_BACK: Duration = Duration::from_secs(5);
 pub fn page(visit: Visit, status: StatusCode) -> Response {
     let (title, words) = words(&visit.texts().failure, status);
     let mut page = Page::of(&visit, title);
+    let texts = visit.texts();
+    let (id, path, label) = match visit.session {
+        Some(_) => ("to-home", "/", texts.frame.home),
+        None => ("to-login", "/login", texts.common.to_log_in),
+    };
     // The address that failed may be anybody's making.
-    page.switch = Switch::Link(visit.app.base.path("/login?"));
-    let message = message(page, words).link(&visit, "to-login", "/login", visit.texts().common.to_log_in, false);
+    page.switch = Switch::Link(visit.app.base.path(&format!("{path}?")));
+    let message = message(page, words).link(&visit, id, path, label, false);
     let html = html(&message);
     visit.answer(status, html)
 }

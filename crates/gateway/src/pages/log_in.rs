@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::refused;
-use crate::web::{App, Field, Form, FormPage, Link, Member, Page, Posted, Session, Visit, draw, html};
+use crate::web::{App, Field, Form, FormPage, Link, Page, Posted, Session, Visit, draw, html};
 
 /// What has just happened.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 pub struct Note {
     note: Option<String>,
 }
 
 /// The log-in.
-pub async fn show(visit: Visit, Query(Note { note }): Query<Note>) -> Response {
+pub async fn show(visit: Visit, note: Result<Query<Note>, QueryRejection>) -> Response {
+    let Note { note } = note.map(|query| query.0).unwrap_or_default();
     let texts = &visit.texts().log_in;
     let notice = match note.as_deref() {
         Some("ended") => Some(texts.ended),
@@ -46,8 +48,8 @@ pub async fn submit(State(app): State<Arc<App>>, Posted { mut visit, fields }: P
     }
 }
 
-/// Ends the session in this browser.
-pub async fn leave(_who: Member, Posted { mut visit, .. }: Posted) -> Response {
+/// Ends the session in this browser, also while the identity service is away.
+pub async fn leave(Posted { mut visit, .. }: Posted) -> Response {
     visit.end();
     visit.go("/login?note=out")
 }

@@ -1,16 +1,23 @@
 //! A form whose call was refused: the same form again, with what was typed except secrets, and what is wrong.
 
 use axum::response::Response;
+use http::StatusCode;
+use proto::identity::v1::ErrorReason;
 
 use super::failure;
 use crate::identity::Refusal;
 use crate::web::{FormPage, Problem, Visit, html};
 
+/// The field that a wrong password was typed into, where there are several.
+const CURRENT: &str = "current_password";
+
 /// Shows the form again.
 pub fn again(visit: Visit, form: FormPage, refusal: &Refusal) -> Response {
     let problems = problems(&visit, &form, refusal);
-    let html = html(&form.problems(problems));
-    let mut response = visit.answer(failure::status(refusal), html);
+    let status = failure::status(refusal);
+    let support_code = status.is_server_error().then(runtime::current_trace_id).flatten();
+    let html = html(&FormPage { support_code, ..form }.problems(problems));
+    let mut response = visit.answer(status, html);
     failure::come_back(&mut response, refusal);
     response
 }
@@ -23,6 +30,13 @@ fn problems(visit: &Visit, form: &FormPage, refusal: &Refusal) -> Vec<Problem> {
     }
     if refusal.must_wait() {
         return plain((texts.common.wait)(failure::seconds(refusal)));
+    }
+    if failure::status(refusal) == StatusCode::INTERNAL_SERVER_ERROR {
+        return plain(texts.failure.internal.1.to_owned());
+    }
+    if refusal.reason == ErrorReason::PasswordMismatch && form.form.fields.iter().any(|field| field.name == CURRENT) {
+        let text = refusal.message.clone().unwrap_or_default();
+        return vec![Problem { field: Some(CURRENT), text }];
     }
     if refusal.violations.is_empty() {
         let message = refusal.message.clone();

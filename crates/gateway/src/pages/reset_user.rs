@@ -6,7 +6,7 @@ use http::StatusCode;
 use proto::identity::v1::{AddressState, User};
 
 use super::{failure, refused};
-use crate::web::{Admin, Fact, Field, Form, FormPage, Link, Member, Page, Posted, html};
+use crate::web::{Admin, Fact, Field, Form, FormPage, Link, Member, Page, Posted, Unknown, Visit, html};
 
 /// Asks whether that is meant, and why.
 pub async fn show(Admin(who): Admin, Path(user_id): Path<String>) -> Response {
@@ -19,11 +19,24 @@ pub async fn show(Admin(who): Admin, Path(user_id): Path<String>) -> Response {
 }
 
 /// Sends the link.
-pub async fn submit(Admin(who): Admin, Path(user_id): Path<String>, posted: Posted) -> Response {
+pub async fn submit(Path(user_id): Path<String>, posted: Posted) -> Response {
     let act = posted.act();
-    let reason = posted.fields.text("reason").trim();
+    let Posted { visit, fields } = posted;
+    let reason = fields.text("reason").trim();
+    let who = match Admin::of(visit).await {
+        Ok(Admin(who)) => who,
+        Err(Unknown::Refused(visit, refusal)) if refusal.is_away() => {
+            let page = later(&visit, &user_id, reason, act);
+            return refused::again(*visit, page, &refusal);
+        }
+        Err(unknown) => return unknown.into_response(),
+    };
     let user = match find(&who, &user_id).await {
         Ok(user) => user,
+        Err(refusal) if refusal.is_away() => {
+            let page = later(&who.visit, &user_id, reason, act);
+            return refused::again(who.visit, page, &refusal);
+        }
         Err(refusal) => return failure::refused_member(who, &refusal),
     };
     let identity = &who.visit.app.identity;
@@ -50,14 +63,26 @@ pub(super) async fn find(who: &Member, user_id: &str) -> Result<User, crate::ide
     }
 }
 
+fn form(visit: &Visit, user_id: &str, reason: &str, act: String) -> Form {
+    let texts = visit.texts();
+    // An id that is none stands for nobody, and gets no address of ours.
+    let id: String = user_id.chars().filter(|it| it.is_ascii_hexdigit() || *it == '-').collect();
+    Form::new(visit, "reset-form", &format!("/users/{id}/reset"), texts.admin.submit).once(act).fields([Field {
+        hint: Some(texts.admin.reason_hint),
+        ..Field::text("reason", texts.admin.reason, "off").value(reason)
+    }])
+}
+
+/// To try again later, with the reason that was typed, while nobody can say who the user is.
+fn later(visit: &Visit, user_id: &str, reason: &str, act: String) -> FormPage {
+    let form = form(visit, user_id, reason, act);
+    FormPage::new(Page::of(visit, visit.texts().users.title), form)
+}
+
 fn page(who: &Member, user: &User, reason: &str, act: String) -> FormPage {
     let texts = who.visit.texts();
     let address = user.address.clone().unwrap_or_default();
-    let path = format!("/users/{}/reset", user.user_id);
-    let form = Form::new(&who.visit, "reset-form", &path, texts.admin.submit).once(act).fields([Field {
-        hint: Some(texts.admin.reason_hint),
-        ..Field::text("reason", texts.admin.reason, "off").value(reason)
-    }]);
+    let form = form(&who.visit, &user.user_id, reason, act);
     let intro = match address.state() {
         AddressState::Missing => vec![texts.admin.missing],
         AddressState::Undeliverable => vec![texts.admin.undeliverable, texts.admin.intro],

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
@@ -59,8 +60,8 @@ struct Row {
 }
 
 /// The list.
-pub async fn show(Admin(who): Admin, which: Query<Which>) -> Response {
-    let which = which.0;
+pub async fn show(Admin(who): Admin, which: Result<Query<Which>, QueryRejection>) -> Response {
+    let which = which.map(|query| query.0).unwrap_or_default();
     match read(&who, &which).await {
         Ok((rows, next)) => {
             let html = html(&page(&who, which, rows, &next));

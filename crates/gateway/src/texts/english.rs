@@ -88,7 +88,7 @@ pub const ENGLISH: Texts = Texts {
     rules: Rules {
         title: "The new password:",
         length: |least| format!("has at least {least} characters"),
-        name: "does not contain the user name",
+        name: "has at least 8 characters besides the user name",
         same: "is the same in both fields",
         verdict: "When you save it, we also check whether it is a common password or easy to guess.",
         met: "met",

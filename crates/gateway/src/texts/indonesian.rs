@@ -89,7 +89,7 @@ pub const INDONESIAN: Texts = Texts {
     rules: Rules {
         title: "Kata sandi baru:",
         length: |least| format!("paling sedikit {least} karakter"),
-        name: "tidak memuat nama pengguna",
+        name: "paling sedikit 8 karakter selain nama pengguna",
         same: "kedua isian sama",
         verdict: "Saat disimpan, kami juga memeriksa apakah kata sandi itu umum dipakai atau mudah ditebak.",
         met: "terpenuhi",

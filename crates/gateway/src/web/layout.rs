@@ -71,6 +71,8 @@ pub struct FormPage {
     pub links: Vec<Link>,
     /// Whom to ask.
     pub support: Option<String>,
+    /// What finds our own fault in the logs.
+    pub support_code: Option<String>,
 }
 
 /// A form.
@@ -274,6 +276,7 @@ impl FormPage {
             form,
             links: Vec::new(),
             support: None,
+            support_code: None,
         }
     }
 
@@ -287,6 +290,11 @@ impl FormPage {
         }
         self.problems = problems;
         self
+    }
+
+    /// Whether it is for the person to mend.
+    fn has_wrong_field(&self) -> bool {
+        self.problems.iter().any(|problem| problem.field.is_some())
     }
 
     /// The label of a field.

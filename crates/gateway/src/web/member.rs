@@ -28,6 +28,24 @@ pub struct Member {
 /// A member who may see the organisation's users.
 pub struct Admin(pub Member);
 
+/// Why nobody is known to be logged in.
+pub enum Unknown {
+    /// The service refused to say, or is away.
+    Refused(Box<Visit>, Refusal),
+    /// Nobody is, or not who may: the answer says so.
+    Answered(Response),
+}
+
+impl Unknown {
+    /// The page that says so.
+    pub fn into_response(self) -> Response {
+        match self {
+            Self::Refused(visit, refusal) => failure::refused(*visit, &refusal),
+            Self::Answered(response) => response,
+        }
+    }
+}
+
 impl Member {
     /// Whether the member may see the organisation's users.
     pub fn is_admin(&self) -> bool {
@@ -42,9 +60,9 @@ impl Member {
         }
     }
 
-    async fn find(mut visit: Visit) -> Result<Self, Response> {
+    async fn find(mut visit: Visit) -> Result<Self, Unknown> {
         let Some(session) = visit.session.clone() else {
-            return Err(visit.go("/login"));
+            return Err(Unknown::Answered(visit.go("/login")));
         };
         let identity = &visit.app.identity;
         // Both to their end: a call that is dropped while the connection fails leaves its error to the next one.
@@ -56,12 +74,26 @@ impl Member {
                 visit.speak(own);
                 Ok(Self { visit, session, user, organization })
             }
-            Err(refusal) if !is_gone(&refusal) => Err(failure::refused(visit, &refusal)),
+            Err(refusal) if !is_gone(&refusal) => Err(Unknown::Refused(Box::new(visit), refusal)),
             _ => {
                 visit.end();
-                Err(visit.go("/login?note=ended"))
+                Err(Unknown::Answered(visit.go("/login?note=ended")))
             }
         }
+    }
+}
+
+impl Admin {
+    /// Who visits, if that is an admin.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn of(visit: Visit) -> Result<Self, Unknown> {
+        let member = Member::find(visit).await?;
+        if member.is_admin() {
+            return Ok(Self(member));
+        }
+        Err(Unknown::Answered(failure::member(member, StatusCode::FORBIDDEN)))
     }
 }
 
@@ -80,7 +112,7 @@ impl FromRequestParts<Arc<App>> for Member {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
-        Self::find(Visit::of(parts, app)).await
+        Self::find(Visit::of(parts, app)).await.map_err(Unknown::into_response)
     }
 }
 
@@ -88,7 +120,6 @@ impl FromRequestParts<Arc<App>> for Admin {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
-        let member = Member::from_request_parts(parts, app).await?;
-        if member.is_admin() { Ok(Self(member)) } else { Err(failure::member(member, StatusCode::FORBIDDEN)) }
+        Self::of(Visit::of(parts, app)).await.map_err(Unknown::into_response)
     }
 }
