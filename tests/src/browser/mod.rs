@@ -20,7 +20,7 @@ use testbed::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
+    time::{Instant, sleep},
 };
 
 use crate::servers::shared;
@@ -135,7 +135,17 @@ impl Window {
 
     /// Runs a script's statements in the page.
     pub async fn run(&self, script: &str, arguments: &[Value]) -> Value {
-        self.browser.run(script, arguments).await.unwrap_or_else(|error| panic!("{error:#}"))
+        let end = Instant::now() + BOUND;
+        loop {
+            match self.browser.run(script, arguments).await {
+                Ok(value) => return value,
+                // The page gave way to the next one meanwhile.
+                Err(error) if format!("{error:#}").contains("aborted by navigation") && Instant::now() < end => {
+                    sleep(PAUSE).await;
+                }
+                Err(error) => panic!("{error:#}"),
+            }
+        }
     }
 
     /// Waits until the script returns true.

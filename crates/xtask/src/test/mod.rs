@@ -21,7 +21,7 @@ use servers::Servers;
 use steps::{Outcome, Steps};
 
 /// The end-to-end tests wait more than they compute.
-const THREADS: &str = "4";
+const THREADS: &str = "2";
 
 /// What to run.
 #[derive(clap::Args)]
