@@ -44,7 +44,11 @@ impl Notification {
     /// Reads a mail. None when it is no notification.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let message = MessageParser::default().parse(bytes)?;
-        let status = message.parts.iter().find(|part| is(part, "message", "delivery-status"))?;
+        // The second one is of mails with letters beyond ASCII in their addresses (RFC 6533).
+        let told = |part: &&MessagePart<'_>| {
+            is(part, "message", "delivery-status") || is(part, "message", "global-delivery-status")
+        };
+        let status = message.parts.iter().find(told)?;
         let report = report(&String::from_utf8_lossy(body(bytes, status)))?;
         Some(Self { addresses: addresses(&message), message_id: original_id(&message, bytes), report })
     }
@@ -169,6 +173,13 @@ mod tests {
         assert!(read.report.is_failure());
         assert_eq!(read.report.reply, Reply { code: 550, enhanced: "5.1.1".to_owned() });
         assert_eq!(read.report.server, "mx.kopi.example");
+    }
+
+    #[test]
+    fn a_failure_of_an_address_beyond_ascii_is_read() {
+        let text =
+            notification(FAILED, "message/rfc822").replace("message/delivery-status", "message/global-delivery-status");
+        assert!(Notification::read(text.as_bytes()).unwrap().report.is_failure());
     }
 
     #[test]

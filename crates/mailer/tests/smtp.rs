@@ -341,3 +341,20 @@ async fn a_relay_whose_connections_hang_does_not_keep_mails_from_another_one() {
     };
     tokio::join!(first, later);
 }
+
+#[tokio::test]
+async fn a_refused_recipient_does_not_keep_the_place_of_the_one_that_finds_out() {
+    let (sink, transport) = plain().await;
+    sink.answers("RCPT", "554 5.7.1 not from you");
+    let mails: Vec<Mail> =
+        (0..3).map(|n| mail_to(&format!("orang{n}@kopi.example"), Duration::from_secs(60))).collect();
+    let attempts = futures::future::join_all(mails.iter().map(|mail| transport.send(mail))).await;
+    assert!(attempts.iter().all(|attempt| attempt.outcome == Outcome::Held), "{attempts:?}");
+    transport.ready().await;
+    let attempt = transport.send(&mails[0]).await;
+    assert_eq!(seen(&attempt), (Outcome::Deferred, Some(Phase::Rcpt), 554, "5.7.1"));
+    assert_eq!(transport.send(&mails[1]).await.outcome, Outcome::Held, "it is too early for the next one");
+    sink.answers_as_usual();
+    transport.ready().await;
+    assert_eq!(transport.send(&mail()).await.outcome, Outcome::Sent);
+}

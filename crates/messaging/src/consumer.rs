@@ -33,6 +33,8 @@ const REPAIR: Duration = Duration::from_secs(60);
 /// A message that came back so often may be what kills its reader: it is handled alone, so that it takes no
 /// neighbours with it.
 const SUSPECT: u32 = 2;
+/// For so long it waits for the others to be done.
+const OTHERS: Duration = Duration::from_secs(30);
 /// What has not killed its reader by then only takes its time, and others go on beside it.
 const ALONE: Duration = Duration::from_secs(10);
 /// A connection that held so long starts the waits between attempts anew.
@@ -193,15 +195,20 @@ impl Session {
             (work.state)(Ok(()));
         }
         let mut repair_at = Instant::now();
-        let mut suspect = None;
+        let mut suspect: Option<(Received, Instant)> = None;
         let mut alone_until: Option<Instant> = None;
         loop {
-            if work.handlers.is_empty() {
+            let idle = work.handlers.is_empty();
+            if idle {
                 alone_until = None;
-                if let Some(received) = suspect.take() {
-                    alone_until = Some(Instant::now() + ALONE);
-                    work.hand_out(received);
-                }
+            }
+            let waits_until = suspect.as_ref().map(|(_, since)| *since + OTHERS);
+            let overdue = waits_until.is_some_and(|end| end <= Instant::now());
+            if (idle || overdue)
+                && let Some((received, _)) = suspect.take()
+            {
+                alone_until = Some(Instant::now() + ALONE);
+                work.hand_out(received);
             }
             let room = work.has_room() && suspect.is_none() && alone_until.is_none();
             tokio::select! {
@@ -221,6 +228,7 @@ impl Session {
                     Err(error) => return Some(error.reason()),
                 },
                 Some(_) = work.handlers.join_next() => {}
+                () = sleep_until(waits_until.unwrap_or(repair_at)), if suspect.is_some() => {}
                 () = sleep_until(alone_until.unwrap_or(repair_at)), if alone_until.is_some() => {
                     alone_until = None;
                     if let Err(error) = self.widen(work.prefetch).await {
@@ -228,7 +236,9 @@ impl Session {
                     }
                 }
                 received = self.consumer.next(), if room => match received {
-                    Some(Ok(received)) if delivery_count(&received) >= SUSPECT => suspect = Some(received),
+                    Some(Ok(received)) if delivery_count(&received) >= SUSPECT => {
+                        suspect = Some((received, Instant::now()));
+                    }
                     Some(Ok(received)) => {
                         if let Err(error) = self.widen(work.prefetch).await {
                             return Some(error.reason());

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use lettre::Address;
 use messaging::{Keys, Publisher};
@@ -34,8 +34,10 @@ pub(super) struct Bounce {
 /// Says what it did. A mail that is no notification of ours is a fault of the input, which a mail server
 /// does not try again; what is missing on our side is, after a while.
 pub(super) async fn run(bounce: &Bounce, settings: &Settings) -> Result<String, Failure> {
-    let (broker, keys, letterhead) = settings.check_bounce()?;
-    let mail = bounce.read()?;
+    // A mail server tries again what is temporary and nothing else, and what is amiss here will be mended.
+    let temporary = |failure: Failure| Failure::Temporary(anyhow!("{failure}"));
+    let (broker, keys, letterhead) = settings.check_bounce().map_err(temporary)?;
+    let mail = bounce.read().map_err(temporary)?;
     let data = |text: &str| Failure::Data(text.to_owned());
     let mut found =
         Notification::read(&mail).ok_or_else(|| data("the mail is no delivery status notification (RFC 3464)"))?;

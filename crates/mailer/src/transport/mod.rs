@@ -27,7 +27,7 @@ mod wire;
 
 use self::domains::Domains;
 pub use self::relay::{Relay, RelayConfig, Timeouts, Tls, tls_config};
-use crate::outcome::{Attempt, Outcome};
+use crate::outcome::{Attempt, Outcome, Phase};
 
 /// A mail on its way.
 pub struct Mail {
@@ -122,6 +122,7 @@ impl MailTransport for SmtpTransport {
         };
         let mut left: Vec<&Relay> = self.relays.iter().map(Arc::as_ref).collect();
         let mut last = None;
+        let mut refused = None;
         loop {
             left.retain(|relay| {
                 relay.closed().is_none_or(|attempt| {
@@ -130,12 +131,20 @@ impl MailTransport for SmtpTransport {
                 })
             });
             let Some((index, permit)) = spare(&left, mail.deadline).await else { break };
-            let attempt = left.remove(index).send(mail, permit).await;
+            let (attempt, probe) = left.remove(index).send(mail, permit).await;
             if !attempt.passes_on() {
                 return attempt;
             }
+            if probe && attempt.phase >= Some(Phase::Rcpt) {
+                refused = Some(attempt.clone());
+            }
             // A relay that said "later" works: the mail is not held for the others.
             last = last.filter(|last: &Attempt| last.outcome == Outcome::Deferred).or(Some(attempt));
+        }
+        // The relay refused this mail when it was to show that mails are taken again. It may be this recipient
+        // alone, so that another mail is the next to show it: this one gives up its place.
+        if let Some(attempt) = refused {
+            return Attempt { outcome: Outcome::Deferred, ..attempt };
         }
         last.unwrap_or_else(|| Attempt::without_relay(Outcome::Deferred, "every connection is busy"))
     }

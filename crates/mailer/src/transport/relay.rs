@@ -150,24 +150,25 @@ impl Relay {
         &self.gate
     }
 
-    /// One attempt to hand over a mail.
-    pub async fn send(&self, mail: &Mail, permit: SemaphorePermit<'_>) -> Attempt {
+    /// One attempt to hand over a mail, and whether it was the one that finds out if a closed relay works again.
+    pub(super) async fn send(&self, mail: &Mail, permit: SemaphorePermit<'_>) -> (Attempt, bool) {
         let began = Instant::now();
         let pass = match self.gate.enter() {
             Ok(pass) => pass,
-            Err(fault) => return self.held(fault, began),
+            Err(fault) => return (self.held(fault, began), false),
         };
+        let probe = pass.is_probe();
         let result = self.hand_over(mail).await;
         drop(permit);
         let outcome = self.judge(mail, &result).await;
         self.settle(pass, outcome, result.as_ref().err());
-        self.attempt(outcome, result, began)
+        (self.attempt(outcome, result, began), probe)
     }
 
     /// One attempt, once there is a connection to spare.
     pub async fn try_now(&self, mail: &Mail) -> Attempt {
         match self.permit().await {
-            Some(permit) => self.send(mail, permit).await,
+            Some(permit) => self.send(mail, permit).await.0,
             None => Attempt::without_relay(Outcome::Held, "the program ends"),
         }
     }
