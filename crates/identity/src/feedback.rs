@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::domain::smtp_code::condemns_address;
+use crate::domain::smtp_code::{condemns_address, is_ours};
 use crate::domain::states::{DeliveryEvent, DeliveryState, NotSentReason, ResetKind};
 use crate::service::Service;
 use crate::store::outbox::{self, Waiting};
@@ -280,7 +280,10 @@ async fn schedule(
     waiting: &Waiting,
 ) -> Result<Option<OffsetDateTime>, StoreError> {
     let [jitter] = service.random_bytes();
-    let gap = gap(&service.settings.resets.retry_gaps, status.attempt, jitter);
+    // What our own mail server failed at is tried again soon, however often it was tried before.
+    let ours = is_ours(status.message.smtp_code.cast_signed(), &status.message.phase);
+    let step = if ours { 1 } else { status.attempt };
+    let gap = gap(&service.settings.resets.retry_gaps, step, jitter);
     let next = waiting.now + gap;
     let due = waiting.expire_time.is_none_or(|end| next + LAST_CALL <= end).then_some(next);
     let unknowns = waiting.unknowns + i16::from(status.outcome == Outcome::Unknown);

@@ -13,6 +13,7 @@ pub fn meaning(enhanced_code: &str, locale: Locale) -> &'static str {
         "1.2" => ("domain alamat itu tidak ada", "the domain of the address does not exist"),
         "1.3" => ("alamat itu tidak sah", "the address is not valid"),
         "1.6" => ("kotak surat itu sudah pindah", "the mailbox has moved"),
+        "1.7" | "1.8" => ("server email menolak alamat pengirim kami", "the mail server refuses our sender's address"),
         "1.10" => ("domain itu tidak menerima email", "the domain accepts no mail"),
         "2.1" => ("kotak surat itu dinonaktifkan", "the mailbox is disabled"),
         "2.2" => ("kotak surat itu penuh", "the mailbox is full"),
@@ -55,9 +56,26 @@ pub fn explained(enhanced_code: &str, locale: Locale) -> String {
 }
 
 /// Whether a code says that the address itself is wrong: 5.1.x and 5.2.1 alone mark an address
-/// undeliverable; 5.7.x is about us as often as about the recipient.
+/// undeliverable; 5.7.x is about us as often as about the recipient, and 5.1.7 and 5.1.8 are about
+/// our sender's address (RFC 3463, 3.2).
 pub fn condemns_address(enhanced_code: &str) -> bool {
-    enhanced_code.starts_with("5.1.") || enhanced_code == "5.2.1"
+    enhanced_code == "5.2.1" || (enhanced_code.starts_with("5.1.") && !is_about_sender(enhanced_code))
+}
+
+fn is_about_sender(enhanced_code: &str) -> bool {
+    matches!(enhanced_code, "5.1.7" | "5.1.8")
+}
+
+/// Whether an answer, or the lack of one, is about our own mail server: before the recipient is
+/// named it speaks of us alone. That it asks to come again is no fault.
+pub fn is_ours(code: i32, phase: &str) -> bool {
+    let refused_or_silent = !(400..500).contains(&code);
+    match phase {
+        "tls" | "auth" => true,
+        "connect" => refused_or_silent,
+        "mail" => (500..600).contains(&code),
+        _ => code == 530,
+    }
 }
 
 /// What a mail server answered, without its text.
@@ -91,6 +109,11 @@ impl Answer {
         format!("{}: {}", self.code, locale.pick(id, en))
     }
 
+    /// Whether it is about our own mail server.
+    pub fn is_ours(&self) -> bool {
+        is_ours(self.code, &self.phase)
+    }
+
     /// Whether it says that the address is wrong, or its domain is nowhere to be found.
     pub fn is_about_address(&self) -> bool {
         let refused = self.enhanced_code.is_empty() && self.phase == "rcpt" && matches!(self.code, 550 | 551 | 553);
@@ -104,7 +127,7 @@ impl Answer {
 
     /// Whether it is about policy: the sender, the content, a block list.
     pub fn is_policy(&self) -> bool {
-        self.enhanced_code.split('.').nth(1) == Some("7")
+        self.enhanced_code.split('.').nth(1) == Some("7") || is_about_sender(&self.enhanced_code)
     }
 
     /// Whether the address has letters that the mail server does not take (RFC 6531).
@@ -153,6 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_before_the_recipient_is_named_is_about_us() {
+        for (code, phase) in
+            [(0, "connect"), (554, "connect"), (454, "tls"), (535, "auth"), (550, "mail"), (530, "rcpt")]
+        {
+            assert!(is_ours(code, phase), "{code} {phase}");
+        }
+        for (code, phase) in [(421, "connect"), (451, "mail"), (550, "rcpt"), (0, "data"), (0, "final"), (0, "")] {
+            assert!(!is_ours(code, phase), "{code} {phase}");
+        }
+    }
+
+    #[test]
     fn a_server_that_asks_to_come_again_does_not_refuse() {
         assert_eq!(meaning("4.7.1", Locale::En), "the mail server asks us to come again later");
         assert_eq!(meaning("5.7.1", Locale::En), "the mail server refuses the sender or the content");
@@ -163,7 +198,7 @@ mod tests {
         for code in ["5.1.0", "5.1.1", "5.1.2", "5.1.10", "5.2.1"] {
             assert!(condemns_address(code), "{code}");
         }
-        for code in ["", "4.1.1", "5.2.2", "5.2.10", "5.7.1", "5.10.1", "15.1.1", "5.4.4"] {
+        for code in ["", "4.1.1", "5.1.7", "5.1.8", "5.2.2", "5.2.10", "5.7.1", "5.10.1", "15.1.1", "5.4.4"] {
             assert!(!condemns_address(code), "{code}");
         }
     }

@@ -14,6 +14,10 @@ const TELL_OPERATORS_OF_DELAY: Step = (
     "Sampaikan kepada pengelola layanan: ini lebih lama daripada biasanya.",
     "Tell those who run the service: this takes longer than usual.",
 );
+const TELL_OPERATORS_OF_HOLD: Step = (
+    "Sampaikan kepada pengelola layanan bahwa email tertahan, sejak kapan, dan mengapa.",
+    "Tell those who run the service that mail is held, since when, and why.",
+);
 const NO_NEED_TO_ASK: Step = (
     "Tidak perlu meminta lagi: email terkirim sendiri selama tautannya berlaku.",
     "There is no need to ask again: the mail goes out by itself while its link lives.",
@@ -53,10 +57,7 @@ pub(super) fn held(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
         format!("Email ini menunggu server email kami sejak {since}: {why_id}. Ini bukan karena pengguna atau alamatnya."),
         format!("The mail has been waiting for our own mail server since {since}: {why_en}. This is not because of the user or the address."),
         &[
-            (
-                "Sampaikan kepada pengelola layanan bahwa email tertahan, sejak kapan, dan mengapa.",
-                "Tell those who run the service that mail is held, since when, and why.",
-            ),
+            TELL_OPERATORS_OF_HOLD,
             NO_NEED_TO_ASK,
         ],
     )
@@ -73,11 +74,9 @@ fn why_held(phase: &str) -> Step {
     }
 }
 
-pub(super) fn deferred(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
-    let address = voice.address();
-    let code = reset.answer.explained(voice.locale);
-    let end = voice.maybe_at(reset.expire_time);
-    let (next_id, next_en) = match reset.next_attempt_time {
+/// When the next attempt is.
+fn next_attempt(voice: Voice<'_>, reset: &ResetFacts) -> (String, String) {
+    match reset.next_attempt_time {
         Some(time) if time > voice.facts.now => {
             let at = voice.at(time);
             (format!("Percobaan berikutnya {at}"), format!("The next attempt is at {at}"))
@@ -87,7 +86,30 @@ pub(super) fn deferred(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
             "Tidak ada percobaan lagi sebelum tautannya berakhir".into(),
             "There is no further attempt before the link ends".into(),
         ),
-    };
+    }
+}
+
+/// Between two attempts, of which the last one failed by our own mail server.
+fn put_off_by_us(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
+    let (why_id, why_en) = why_held(&reset.answer.phase);
+    let (next_id, next_en) = next_attempt(voice, reset);
+    let end = voice.maybe_at(reset.expire_time);
+    let then = if reset.next_attempt_time.is_some() { NO_NEED_TO_ASK } else { THEN_ASK_AGAIN };
+    voice.explain(
+        format!("Server email kami tidak dapat dipakai pada percobaan terakhir: {why_id}. Ini bukan karena pengguna atau alamatnya. {next_id}; tautannya berlaku sampai {end}."),
+        format!("Our own mail server could not be used at the last attempt: {why_en}. This is not because of the user or the address. {next_en}; the link works until {end}."),
+        &[TELL_OPERATORS_OF_HOLD, then],
+    )
+}
+
+pub(super) fn deferred(voice: Voice<'_>, reset: &ResetFacts) -> Explanation {
+    if reset.answer.is_ours() {
+        return put_off_by_us(voice, reset);
+    }
+    let address = voice.address();
+    let code = reset.answer.explained(voice.locale);
+    let end = voice.maybe_at(reset.expire_time);
+    let (next_id, next_en) = next_attempt(voice, reset);
     let first = if reset.next_attempt_time.is_some() {
         (
             "Tunggu percobaan berikutnya; meminta lagi tidak mempercepatnya.",

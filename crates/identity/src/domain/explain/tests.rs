@@ -816,6 +816,21 @@ fn a_mail_that_is_held_says_what_our_mail_server_does() {
 }
 
 #[test]
+fn a_mail_that_our_mail_server_put_off() {
+    let mut put_off = live(DeliveryState::Deferred);
+    put_off.answer = answer(0, "", "connect");
+    put_off.next_attempt_time = Some(ASKED + Duration::minutes(10));
+    assert_snapshot!(read_known(put_off), @r"
+    Server email kami tidak dapat dipakai pada percobaan terakhir: server itu tidak dapat dihubungi. Ini bukan karena pengguna atau alamatnya. Percobaan berikutnya pukul 14.13 WIB; tautannya berlaku sampai pukul 14.33 WIB.
+    - Sampaikan kepada pengelola layanan bahwa email tertahan, sejak kapan, dan mengapa.
+    - Tidak perlu meminta lagi: email terkirim sendiri selama tautannya berlaku.
+    Our own mail server could not be used at the last attempt: it cannot be reached. This is not because of the user or the address. The next attempt is at 14:13 WIB; the link works until 14:33 WIB.
+    - Tell those who run the service that mail is held, since when, and why.
+    - There is no need to ask again: the mail goes out by itself while its link lives.
+    ");
+}
+
+#[test]
 fn explanations_keep_to_our_words() {
     let mut resets: Vec<ResetFacts> = NotSentReason::ALL.iter().map(|reason| not_sent(*reason)).collect();
     resets.extend(DeliveryState::ALL.iter().map(|delivery| live(*delivery)));
