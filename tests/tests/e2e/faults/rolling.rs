@@ -47,11 +47,12 @@ impl Pair {
     }
 }
 
-/// UNAVAILABLE, or CANCELLED by the client's own transport: so tonic tells of a request that was still unsent when its
-/// connection closed, which other clients send again by themselves.
+/// UNAVAILABLE, or what the client's own transport made of a goodbye: tonic tells of a request that was still unsent when
+/// its connection closed as CANCELLED, or as INTERNAL with the GOAWAY as its source; other clients send it again by
+/// themselves.
 fn may_go_elsewhere(status: &tonic::Status) -> bool {
-    let unsent = status.code() == Code::Cancelled && std::error::Error::source(status).is_some();
-    status.code() == Code::Unavailable || unsent
+    let of_transport = std::error::Error::source(status).is_some();
+    status.code() == Code::Unavailable || of_transport && matches!(status.code(), Code::Cancelled | Code::Internal)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
