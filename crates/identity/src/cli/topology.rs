@@ -14,7 +14,7 @@ use crate::settings::Settings;
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Declare what both programs need, as an operator; what is there already stays as it is.
-    #[command(after_help = "Example: identity topology apply --url-file /root/amqp-operator-url\n\n\
+    #[command(after_help = "Example: identity topology apply --url-file /etc/sandi/amqp-operator-url\n\n\
         For brokers on which the programs may not declare (amqp.declare = false). Users and policies\n\
         are not AMQP's: `export` writes them, `rabbitmqctl import_definitions` reads them.")]
     Apply {
