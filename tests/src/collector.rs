@@ -52,6 +52,11 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// All that came so far.
     pub fn exports(&self) -> Vec<Export> {
         self.exports.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -27,6 +27,7 @@ pub mod raw;
 pub mod refusal;
 pub mod resets;
 mod servers;
+pub mod spans;
 pub mod timing;
 pub mod web;
 pub mod wire;

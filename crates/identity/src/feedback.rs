@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use messaging::broker::Broker;
 use messaging::consumer::{Delivery, Verdict, consume};
-use messaging::topology::IDENTITY_MAIL_STATUS;
+use messaging::topology::{IDENTITY_MAIL_STATUS, MAILER_EVENTS, destination};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use prost::Message as _;
@@ -49,12 +49,14 @@ pub async fn run(
         let measures = measures.clone();
         let ended = ended.clone();
         async move {
+            let destination = destination(MAILER_EVENTS, &delivery.routing_key, Some(IDENTITY_MAIL_STATUS));
             let span = tracing::info_span!(
                 "mail_status",
-                otel.name = format!("process {IDENTITY_MAIL_STATUS}"),
+                otel.name = format!("process {destination}"),
                 otel.kind = "consumer",
                 messaging.system = "rabbitmq",
-                messaging.destination.name = IDENTITY_MAIL_STATUS,
+                messaging.destination.name = destination,
+                messaging.rabbitmq.destination.routing_key = delivery.routing_key,
                 messaging.operation.name = "process",
                 messaging.operation.type = "process",
                 messaging.message.id = delivery.message_id.as_deref().filter(|id| id.len() <= 64),

@@ -172,12 +172,13 @@ impl Relay {
             tracing::error!(messaging.message.id = %event.event_id, "the outbox holds an event of an unknown kind");
             return Err(());
         };
+        let destination = topology::destination(IDENTITY_EVENTS, routing_key, None);
         let span = tracing::info_span!(
             "publish",
-            otel.name = format!("send {IDENTITY_EVENTS}"),
+            otel.name = format!("send {destination}"),
             otel.kind = "producer",
             messaging.system = "rabbitmq",
-            messaging.destination.name = IDENTITY_EVENTS,
+            messaging.destination.name = destination,
             messaging.rabbitmq.destination.routing_key = routing_key,
             messaging.operation.name = "send",
             messaging.operation.type = "send",

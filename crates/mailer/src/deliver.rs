@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use messaging::topology::MAILER_REQUESTS;
+use messaging::topology::{self, IDENTITY_EVENTS, MAILER_REQUESTS};
 use messaging::{Delivery, KeyRing, PublishError, Verdict};
 use opentelemetry::KeyValue;
 use proto::mailer::events::v1::MailStatus;
@@ -70,14 +70,15 @@ where
 {
     /// Handles a message in a span of its own, in the trace that made it.
     pub async fn handle(self: Arc<Self>, delivery: Delivery) -> Verdict {
+        let destination = destination(&delivery);
         let span = tracing::info_span!(
             "deliver",
             otel.kind = "consumer",
-            otel.name = format!("process {MAILER_REQUESTS}"),
+            otel.name = format!("process {destination}"),
             messaging.system = "rabbitmq",
             messaging.operation.type = "process",
             messaging.operation.name = "process",
-            messaging.destination.name = MAILER_REQUESTS,
+            messaging.destination.name = destination,
             messaging.rabbitmq.destination.routing_key = delivery.routing_key,
             messaging.message.id = field::Empty,
             messaging.message.body.size = delivery.body.len(),
@@ -109,7 +110,7 @@ where
         if let Some(published) = delivery.published.filter(|_| !delivery.redelivered) {
             let now = self.clock.now();
             self.metrics.queue_wait((now - published).as_seconds_f64());
-            waited(&cause_of(delivery), published, now, event.header.event_id);
+            waited(delivery, published, now, event.header.event_id);
         }
         let span = Span::current();
         span.record("messaging.message.id", field::display(event.header.event_id));
@@ -258,16 +259,23 @@ fn cause_of(delivery: &Delivery) -> TraceContext {
     TraceContext::from_headers(trace.traceparent.as_deref(), trace.tracestate.as_deref())
 }
 
+/// How traces call the place it was read from.
+fn destination(delivery: &Delivery) -> String {
+    topology::destination(IDENTITY_EVENTS, &delivery.routing_key, Some(MAILER_REQUESTS))
+}
+
 /// A span for the time in the queue, which nobody could measure while it passed.
-fn waited(cause: &TraceContext, published: OffsetDateTime, now: OffsetDateTime, event_id: Uuid) {
-    cause.record_past(
-        format!("receive {MAILER_REQUESTS}"),
+fn waited(delivery: &Delivery, published: OffsetDateTime, now: OffsetDateTime, event_id: Uuid) {
+    let destination = destination(delivery);
+    cause_of(delivery).record_past(
+        format!("receive {destination}"),
         (published, now),
         vec![
             KeyValue::new("messaging.system", "rabbitmq"),
             KeyValue::new("messaging.operation.name", "receive"),
             KeyValue::new("messaging.operation.type", "receive"),
-            KeyValue::new("messaging.destination.name", MAILER_REQUESTS),
+            KeyValue::new("messaging.destination.name", destination),
+            KeyValue::new("messaging.rabbitmq.destination.routing_key", delivery.routing_key.clone()),
             KeyValue::new("messaging.message.id", event_id.to_string()),
         ],
     );

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use messaging::topology::{MAIL_STATUS, MAILER_EVENTS};
+use messaging::topology::{MAIL_STATUS, MAILER_EVENTS, destination};
 use messaging::{Message, PublishError, Publisher, TraceHeaders};
 use prost::Message as _;
 use proto::mailer::events::v1::MailStatus;
@@ -19,12 +19,13 @@ pub fn reporter(
 ) -> impl Fn(MailStatus) -> BoxFuture<'static, Result<(), PublishError>> {
     move |status| {
         let message_id = uuid_v7(&*clock, &*random);
+        let destination = destination(MAILER_EVENTS, MAIL_STATUS, None);
         let span = tracing::info_span!(
             "report",
-            otel.name = format!("send {MAILER_EVENTS}"),
+            otel.name = format!("send {destination}"),
             otel.kind = "producer",
             messaging.system = "rabbitmq",
-            messaging.destination.name = MAILER_EVENTS,
+            messaging.destination.name = destination,
             messaging.rabbitmq.destination.routing_key = MAIL_STATUS,
             messaging.operation.name = "send",
             messaging.operation.type = "send",

@@ -40,6 +40,15 @@ pub const IDENTITY_MAIL_STATUS: &str = "identity.mail-status";
 /// Quorum queue of statuses the identity service rejected, and the exchange that leads there.
 pub const IDENTITY_PARKED: &str = "identity.parked";
 
+/// How traces call the place of a message: where it was published, under which key, and the queue it was read from
+/// (OpenTelemetry, `messaging.destination.name` of RabbitMQ).
+pub fn destination(exchange: &str, routing_key: &str, queue: Option<&str>) -> String {
+    match queue {
+        Some(queue) => format!("{exchange}:{routing_key}:{queue}"),
+        None => format!("{exchange}:{routing_key}"),
+    }
+}
+
 /// Deliveries after which the broker parks a message by itself: a backstop for one that kills its
 /// reader each time. RabbitMQ 3.10 has no limit of its own, 4.0 has this one.
 const DELIVERY_LIMIT: i32 = 20;

@@ -82,14 +82,15 @@ impl TraceContext {
         }
     }
 
-    /// Adds a span of a consumer below this context that lies in the past: for time that passed elsewhere.
+    /// Adds a span below this context that lies in the past: for time that passed elsewhere, until a message was
+    /// received (which OpenTelemetry's conventions make a client's doing).
     pub fn record_past(&self, name: String, time: (OffsetDateTime, OffsetDateTime), attributes: Vec<KeyValue>) {
         let Some(parent) = self.span_context() else { return };
         let tracer = global::tracer("sandi");
         let (start, end): (SystemTime, SystemTime) = (time.0.into(), time.1.max(time.0).into());
         tracer
             .span_builder(name)
-            .with_kind(SpanKind::Consumer)
+            .with_kind(SpanKind::Client)
             .with_start_time(start)
             .with_attributes(attributes)
             .start_with_context(&tracer, &Context::new().with_remote_span_context(parent))
