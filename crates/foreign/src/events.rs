@@ -30,6 +30,11 @@ static KEYS: LazyLock<Both> = LazyLock::new(|| {
     Both { identity: load(Role::Identity), mailer: load(Role::Mailer) }
 });
 
+/// The mailer's keys.
+pub(crate) fn mailer_keys() -> &'static Keys {
+    &KEYS.mailer
+}
+
 fn header() -> EventHeader {
     EventHeader { event_id: Uuid::nil(), event_time: NOW, organization_id: Uuid::nil(), expire_time: NOW }
 }

@@ -2,6 +2,8 @@
 //! when it does not hold. The tests of this crate try each with a bounded number of inputs, `cargo xtask fuzz` tries
 //! them without an end; both begin with the seeds in `fuzz/seeds`.
 
+pub mod actors;
+pub mod bounces;
 pub mod calls;
 pub mod events;
 pub mod names;
@@ -12,7 +14,7 @@ pub mod smtp;
 pub type Check = fn(&[u8]);
 
 /// All of them, by the names of their fuzz targets and folders of seeds.
-pub const CHECKS: [(&str, Check); 8] = [
+pub const CHECKS: [(&str, Check); 10] = [
     ("requests", calls::requests),
     ("events", events::events),
     ("seal", events::seal),
@@ -21,4 +23,6 @@ pub const CHECKS: [(&str, Check); 8] = [
     ("tokens", names::tokens),
     ("settings", settings::settings),
     ("smtp", smtp::replies),
+    ("bounces", bounces::bounces),
+    ("actors", actors::actors),
 ];

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 fn cases(name: &str) -> u32 {
     match name {
         "smtp" => 150,
-        "settings" | "mails" => 500,
+        "settings" | "mails" | "actors" => 500,
         _ => 2000,
     }
 }

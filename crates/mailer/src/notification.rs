@@ -99,7 +99,10 @@ impl Fields {
         let mut fields: Vec<(String, String)> = Vec::new();
         for line in text.lines() {
             match (line.starts_with([' ', '\t']), line.split_once(':'), fields.last_mut()) {
-                (true, _, Some((_, value))) => *value = format!("{value} {}", line.trim()),
+                (true, _, Some((_, value))) => {
+                    value.push(' ');
+                    value.push_str(line.trim());
+                }
                 (false, Some((name, value)), _) => fields.push((name.trim().to_owned(), value.trim().to_owned())),
                 _ => {}
             }
