@@ -15,7 +15,9 @@ const CURRENT: &str = "current_password";
 pub fn again(visit: Visit, form: FormPage, refusal: &Refusal) -> Response {
     let problems = problems(&visit, &form, refusal);
     let status = failure::status(refusal);
-    let support_code = status.is_server_error().then(runtime::current_trace_id).flatten();
+    // What the person can mend alone needs no code.
+    let for_help = status.is_server_error() || refusal.must_wait();
+    let support_code = for_help.then(runtime::current_trace_id).flatten();
     let html = html(&FormPage { support_code, ..form }.problems(problems));
     let mut response = visit.answer(status, html);
     failure::come_back(&mut response, refusal);

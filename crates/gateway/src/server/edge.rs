@@ -10,6 +10,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt as _;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Histogram;
@@ -102,9 +103,26 @@ async fn answer(edge: &Edge, request: Request, next: Next) -> Response {
     let kept = parts.clone();
     let page = AssertUnwindSafe(next.run(Request::from_parts(parts, Body::from(body)))).catch_unwind().await;
     match page {
+        Ok(page) if is_bare(&page) => dress(edge, &kept, &page),
         Ok(page) => page,
         Err(_) => (edge.refuse)(&kept, StatusCode::INTERNAL_SERVER_ERROR),
     }
+}
+
+/// An error that is no page of ours, such as the router's own words about a path that cannot be read.
+fn is_bare(response: &Response) -> bool {
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    (status.is_client_error() || status.is_server_error()) && !kind.starts_with("text/html")
+}
+
+/// The page of the same status.
+fn dress(edge: &Edge, parts: &http::request::Parts, bare: &Response) -> Response {
+    let mut page = (edge.refuse)(parts, bare.status());
+    if let Some(allowed) = bare.headers().get(ALLOW) {
+        page.headers_mut().insert(ALLOW, allowed.clone());
+    }
+    page
 }
 
 fn status(unread: Unread) -> StatusCode {
