@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
 /// Waits until a program's log has the text.
-async fn logged(world: &World, program: Program, text: &str) {
+pub(super) async fn logged(world: &World, program: Program, text: &str) {
     let end = Instant::now() + BOUND;
     while !world.log(program, 0).contains(text) {
         assert!(Instant::now() < end, "{text} is not in the log");
