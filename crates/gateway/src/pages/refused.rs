@@ -34,7 +34,8 @@ fn problems(visit: &Visit, form: &FormPage, refusal: &Refusal) -> Vec<Problem> {
         return plain((texts.common.wait)(failure::seconds(refusal)));
     }
     if failure::status(refusal) == StatusCode::INTERNAL_SERVER_ERROR {
-        return plain(texts.failure.internal.1.to_owned());
+        let (what, next) = texts.failure.internal;
+        return plain(format!("{what}. {next}"));
     }
     if refusal.reason == ErrorReason::PasswordMismatch && form.form.fields.iter().any(|field| field.name == CURRENT) {
         let text = refusal.message.clone().unwrap_or_default();

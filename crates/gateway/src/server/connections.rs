@@ -34,8 +34,8 @@ const LEAVE: Duration = Duration::from_millis(250);
 const LEAVING_MAX: usize = 64;
 /// After a failed accept, such as one without file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Heads of requests are smaller.
-const HEAD_BYTES: usize = 16 * 1024;
+/// Larger heads get no page, but only a status.
+const BUFFER_BYTES: usize = 32 * 1024;
 /// For the identity service, the admin port, logs and files.
 const RESERVED_DESCRIPTORS: usize = 64;
 
@@ -161,7 +161,7 @@ impl Door {
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.bounds.header)
-            .max_buf_size(HEAD_BYTES)
+            .max_buf_size(BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let mut serving = std::pin::pin!(serving);
         // What a stranger's connection ends by is nobody's concern.

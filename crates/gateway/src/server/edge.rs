@@ -20,6 +20,9 @@ use tracing::{Instrument as _, Span};
 use super::body::{self, Unread};
 use super::{Bounds, Peer, Proxies, Via, headers};
 
+/// Heads of requests are smaller.
+const HEAD_BYTES: usize = 16 * 1024;
+
 /// Makes the page of a request that never reaches its own.
 pub type Refuse = Box<dyn Fn(&http::request::Parts, StatusCode) -> Response + Send + Sync>;
 
@@ -96,6 +99,9 @@ fn known(method: &Method) -> &'static str {
 
 async fn answer(edge: &Edge, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    if head_bytes(&parts) > HEAD_BYTES {
+        return (edge.refuse)(&parts, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
     let body = match body::read(body, edge.bounds.body).await {
         Ok(body) => body,
         Err(unread) => return (edge.refuse)(&parts, status(unread)),
@@ -107,6 +113,11 @@ async fn answer(edge: &Edge, request: Request, next: Next) -> Response {
         Ok(page) => page,
         Err(_) => (edge.refuse)(&kept, StatusCode::INTERNAL_SERVER_ERROR),
     }
+}
+
+fn head_bytes(parts: &http::request::Parts) -> usize {
+    let headers: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    headers + parts.uri.path().len() + parts.uri.query().map_or(0, str::len)
 }
 
 /// An error that is no page of ours, such as the router's own words about a path that cannot be read.

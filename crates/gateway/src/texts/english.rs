@@ -171,7 +171,7 @@ pub const ENGLISH: Texts = Texts {
         mail: "Mail",
         link: "Link",
         address: "Email address",
-        asked: "Asked for",
+        asked: "Requested",
         ends: "The link works until",
         reason: "Reason",
         code: "Support code",

@@ -40,8 +40,11 @@ const MAIL: Duration = Duration::from_secs(30);
 pub(super) async fn take(album: &Album) -> Result<usize> {
     let demo = Demo::start(&album.folder.join("demo"))?;
     let mut count = 0;
-    for (locale, new) in [("id", "awan putih di atas ladang 3"), ("en", "hujan turun pelan di kebun teh 8")] {
-        let walk = Walk { album, demo: &demo, locale };
+    for (locale, new, reason) in [
+        ("id", "awan putih di atas ladang 3", "diminta lewat telepon"),
+        ("en", "hujan turun pelan di kebun teh 8", "asked by phone"),
+    ] {
+        let walk = Walk { album, demo: &demo, locale, reason };
         count += walk.forgotten(new).await?;
         count += walk.settings(new).await?;
         count += walk.admin().await?;
@@ -54,6 +57,8 @@ struct Walk<'a> {
     album: &'a Album,
     demo: &'a Demo,
     locale: &'a str,
+    /// Why the admin resets a password.
+    reason: &'a str,
 }
 
 impl Walk<'_> {
@@ -112,7 +117,7 @@ impl Walk<'_> {
         count += self.picture("help").await?;
         browser.click("#menu-users").await?;
         browser.click(&format!("tr[data-username={USER}] a.reset-button")).await?;
-        browser.fill("#reason", "diminta lewat telepon").await?;
+        browser.fill("#reason", self.reason).await?;
         count += self.picture("reset").await?;
         browser.click("#reset-form > button").await?;
         wait_for(browser, "#delivery[data-state=SENT]", "#again").await?;

@@ -107,7 +107,7 @@ async fn change_of_password(stage: &Stage, words: &Words) {
     window.fill("#current_password", NEW).await;
     window.fill("#new_password", NEWER).await;
     window.fill("#confirm_password", NEWER).await;
-    window.click("#change-form > button").await;
+    window.double_click("#change-form > button").await;
     window.see("#done").await;
     heading(stage, words, words.changed).await;
     window.is_kind("the password has been changed").await;

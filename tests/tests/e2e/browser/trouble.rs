@@ -62,8 +62,19 @@ async fn trouble(locale: &str) {
     stage.go("/nowhere").await;
     window.see("#problem").await;
     window.is_kind("no such page").await;
+    stage.go("/users/%ff/reset").await;
+    window.see("#problem").await;
+    window.is_kind("a broken address").await;
     stage.go("/").await;
     stage.log_out().await;
+    window.is_kind("logged out").await;
+    stage.go("/login?note=ended").await;
+    window.is_kind("the session has ended").await;
+    window.browser().client().delete_all_cookies().await.expect("the browser answers");
+    window.click("#login-form > button").await;
+    window.see("#problem").await;
+    window.is_kind("a form that is over").await;
+    stage.go(&format!("/login?lang={locale}")).await;
 
     stage.log_in("sari", OLD).await;
     for number in 0..25 {

@@ -75,6 +75,10 @@ async fn who_sends_too_slowly_is_not_waited_for() {
     let long =
         raw(&world, format!("GET /login HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(64 * 1024)).as_bytes());
     assert!(long.starts_with("HTTP/1.1 431 "), "{long}");
+    let longer = format!("{head}cookie: x={}\r\nconnection: close\r\n\r\n", "y".repeat(20 * 1024));
+    let longer = Answer::read(&raw(&world, longer.replace("POST /forgot", "GET /login").as_bytes()));
+    assert_eq!(longer.status, 431, "{}", longer.body);
+    assert_strict(&longer);
     assert_eq!(world.row_counts().await, before, "nothing was written");
 }
 
