@@ -24,7 +24,7 @@ pub use when::{Zone, minutes_left};
 
 use std::sync::Arc;
 
-use runtime::{Clock, Random, Reloaded};
+use runtime::{Clock, Random};
 
 use crate::identity::Identity;
 
@@ -33,7 +33,7 @@ pub struct App {
     /// The identity service.
     pub identity: Identity,
     /// The keys of the cookies.
-    pub cookies: Arc<Reloaded<Cookies>>,
+    pub cookies: Cookies,
     /// Where people find us.
     pub base: Base,
     /// Name of the product.

@@ -36,17 +36,26 @@ pub fn servers(line: &mut Line) -> Result<()> {
 /// # Errors
 /// When it cannot be run here, and why.
 pub fn postfix(line: &mut Line) -> Result<()> {
-    if postfix::program().is_none() {
-        if Path::new("/usr/sbin/sendmail").exists() {
-            bail!("this machine has another mail server, whose place Postfix would take");
-        }
-        without_settings("postfix postfix/main_mailer_type select No configuration")?;
-        packages(line, &[Package { name: "postfix", there: || postfix::program().is_some() }])?;
-    }
+    without_a_mail_server(line, &Package { name: "postfix", there: || postfix::program().is_some() })?;
     match postfix::obstacle() {
         Some(why) => bail!(why),
         None => Ok(()),
     }
+}
+
+/// Makes sure of something that the package `postfix` brings, without making it the mail server of this machine.
+///
+/// # Errors
+/// When it cannot be installed, or would take another one's place.
+pub fn without_a_mail_server(line: &mut Line, wanted: &Package) -> Result<()> {
+    if (wanted.there)() {
+        return Ok(());
+    }
+    if Path::new("/usr/sbin/sendmail").exists() {
+        bail!("this machine has another mail server, whose place Postfix would take");
+    }
+    without_settings("postfix postfix/main_mailer_type select No configuration")?;
+    packages(line, std::slice::from_ref(wanted))
 }
 
 /// Answers a package's question before it is installed.

@@ -1,5 +1,6 @@
 //! The commands that a person types, through `cargo xtask`: `up`, `down`, `demo`, `test`, `screenshots`, `generate`.
 
+mod bench;
 mod demo;
 mod down;
 mod fuzz;
@@ -46,6 +47,8 @@ enum Command {
     Generate(generate::Options),
     /// Measures finely whether answers tell people apart by their time; into docs/security-tests.md.
     Timing(timing::Options),
+    /// Measures how fast it is, each part beside its limit; into docs/benchmarks.md. `bench --help` says more.
+    Bench(bench::Options),
     /// Tries every decoder and parser of foreign bytes without an end.
     Fuzz(fuzz::Options),
     /// Asks for known weaknesses of our dependencies, where the database of advisories can be fetched.
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Screenshots => screenshots::screenshots(),
         Command::Generate(options) => generate::generate(&options),
         Command::Timing(options) => timing::timing(&options),
+        Command::Bench(options) => bench::bench(&options),
         Command::Fuzz(options) => fuzz::fuzz(&options),
         Command::Advisories => test::advisories(),
         Command::Mailbox(options) => mailbox::serve(options),

@@ -22,8 +22,7 @@ use crate::servers::shared;
 pub struct Builder {
     identities: usize,
     mailers: usize,
-    /// What the paths of the web gateway begin with, if there is one.
-    gateway: Option<&'static str>,
+    gateway: bool,
     callers: Vec<Caller>,
     settings: Vec<String>,
     environment: Vec<(String, String)>,
@@ -37,7 +36,7 @@ impl Default for Builder {
         Self {
             identities: 1,
             mailers: 1,
-            gateway: None,
+            gateway: false,
             callers: callers(),
             settings: Vec::new(),
             environment: Vec::new(),
@@ -87,14 +86,8 @@ impl Builder {
 
     /// The web gateway too; the links of this world's organisations then lead to it.
     #[must_use]
-    pub fn gateway(self) -> Self {
-        self.gateway_below("")
-    }
-
-    /// As [`Builder::gateway`], with all paths below one, such as `/akun`.
-    #[must_use]
-    pub fn gateway_below(mut self, path: &'static str) -> Self {
-        self.gateway = Some(path);
+    pub fn gateway(mut self) -> Self {
+        self.gateway = true;
         self
     }
 
@@ -226,9 +219,9 @@ impl Builder {
             smtp,
             identities: (0..self.identities).map(|_| listen()).collect(),
             mailers: (0..self.mailers).map(|_| ports::loopback(ports::free())).collect(),
-            gateway: self.gateway.map(|path| {
+            gateway: self.gateway.then(|| {
                 let port = || ports::loopback(ports::free());
-                Web { pages: port(), admin: port(), path }
+                Web { pages: port(), admin: port() }
             }),
             callers: self.callers.clone(),
             overrides: self.settings.iter().map(|setting| setting.parse()).collect::<anyhow::Result<_>>()?,

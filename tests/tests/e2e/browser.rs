@@ -1,6 +1,5 @@
 //! Seen and done in a real browser.
 
-mod below;
 mod journeys;
 mod keyboard;
 mod link;

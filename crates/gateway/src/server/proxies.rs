@@ -63,8 +63,7 @@ impl Proxies {
         ip
     }
 
-    /// Whether a proxy of ours has this address.
-    pub fn holds(&self, ip: IpAddr) -> bool {
+    fn holds(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&ip))
     }
 }

@@ -115,6 +115,13 @@ impl Sink {
         mails
     }
 
+    /// Forgets the mails and the journal so far.
+    pub fn forget(&self) {
+        let mut state = self.shared.state();
+        state.mails.clear();
+        state.journal.clear();
+    }
+
     /// All that happened so far.
     pub fn journal(&self) -> Vec<Entry> {
         self.shared.state().journal.clone()
