@@ -13,7 +13,10 @@ const BOUND: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Visitor {
     agent: ureq::Agent,
-    base: String,
+    /// Scheme, host and port.
+    origin: String,
+    /// What all paths begin with; may be empty.
+    prefix: String,
     /// The cookies, by name; change them to try.
     pub cookies: BTreeMap<String, String>,
     headers: Vec<(String, String)>,
@@ -49,7 +52,15 @@ impl World {
     }
 
     pub(crate) fn find_gateway(&self) -> Option<String> {
-        self.sandi.plan().gateway.map(|web| format!("http://{}", web.pages))
+        self.sandi.plan().gateway.map(|web| format!("http://{}{}", web.pages, web.path))
+    }
+
+    /// Where the web gateway listens.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn gateway_address(&self) -> std::net::SocketAddr {
+        self.sandi.plan().gateway.expect("a gateway was asked for").pages
     }
 
     /// Somebody new at the web gateway, whose browser asks for this language.
@@ -68,7 +79,14 @@ impl Visitor {
             .max_redirects_will_error(false)
             .proxy(None)
             .build();
-        Self { agent: config.into(), base: base.to_owned(), cookies: BTreeMap::new(), headers: Vec::new() }
+        let url: url::Url = base.parse().expect("a URL");
+        Self {
+            agent: config.into(),
+            origin: url.origin().ascii_serialization(),
+            prefix: url.path().trim_end_matches('/').to_owned(),
+            cookies: BTreeMap::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// Sends this header with every request.
@@ -117,16 +135,19 @@ impl Visitor {
     pub fn log_in(&mut self, username: &str, password: &str) -> Answer {
         let page = self.get("/login");
         let answer = self.submit(&page, "login-form", &[("username", username), ("password", password)]);
-        assert_eq!((answer.status, answer.location()), (303, "/"), "{}", answer.body);
+        let home = format!("{}/", self.prefix);
+        assert_eq!((answer.status, answer.location()), (303, home.as_str()), "{}", answer.body);
         self.get("/")
     }
 
-    /// Sends any request.
+    /// Sends any request. The path may begin with what all paths begin with, as the addresses in pages do.
     ///
     /// # Panics
     /// As [`Visitor::get`].
     pub fn send(&mut self, method: &Method, path: &str, kind: Option<&str>, body: String) -> Answer {
-        let mut request = Request::builder().method(method.clone()).uri(format!("{}{path}", self.base));
+        let inside = !self.prefix.is_empty() && path.starts_with(&self.prefix);
+        let prefix = if inside { "" } else { &self.prefix };
+        let mut request = Request::builder().method(method.clone()).uri(format!("{}{prefix}{path}", self.origin));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -159,6 +180,27 @@ impl Visitor {
 }
 
 impl Answer {
+    /// From the bytes of an answer whose connection has been closed, for example to a request that no client sends.
+    ///
+    /// # Panics
+    /// When they are no answer.
+    #[track_caller]
+    pub fn read(bytes: &str) -> Self {
+        let (head, body) = bytes.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {bytes}"));
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let header = |line: &str| {
+            let (name, value) = line.split_once(": ").expect("a header");
+            let name: http::HeaderName = name.parse().expect("a name");
+            (name, value.parse().expect("a value"))
+        };
+        Self {
+            status: status.unwrap_or_else(|| panic!("no status: {head}")),
+            headers: lines.map(header).collect(),
+            body: body.to_owned(),
+        }
+    }
+
     /// A header; empty when it is not there.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap_or_default())

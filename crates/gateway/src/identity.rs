@@ -17,18 +17,16 @@ use std::sync::Arc;
 use proto::identity::v1::directory_service_client::DirectoryServiceClient;
 use proto::identity::v1::identity_service_client::IdentityServiceClient;
 use proto::identity::v1::support_service_client::SupportServiceClient;
-use runtime::{Clock, Random};
+use runtime::{Clock, Random, Reloaded};
 
 use actor::Actors;
 use policy::Policies;
 use upstream::Outgoing;
 
-/// The identity service. Clones share the connection.
+/// The identity service. Clones share the connection. Token and certificates are those of the present files.
 #[derive(Clone)]
 pub struct Identity {
-    passwords: IdentityServiceClient<Outgoing>,
-    directory: DirectoryServiceClient<Outgoing>,
-    support: SupportServiceClient<Outgoing>,
+    upstream: Arc<Reloaded<Upstream>>,
     policies: Arc<Policies>,
     actors: Arc<Actors>,
     random: Arc<dyn Random>,
@@ -36,15 +34,25 @@ pub struct Identity {
 
 impl Identity {
     /// A client that connects at the first call.
-    pub fn new(upstream: &Upstream, signer: Option<Signer>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        let outgoing = upstream.connect();
-        Self {
-            passwords: IdentityServiceClient::new(outgoing.clone()),
-            directory: DirectoryServiceClient::new(outgoing.clone()),
-            support: SupportServiceClient::new(outgoing),
-            policies: Arc::new(Policies::shipped()),
-            actors: Arc::new(Actors::new(signer, clock)),
-            random,
-        }
+    pub fn new(
+        upstream: Arc<Reloaded<Upstream>>,
+        signer: Option<Arc<Reloaded<Signer>>>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        let actors = Arc::new(Actors::new(signer, clock));
+        Self { upstream, policies: Arc::new(Policies::shipped()), actors, random }
+    }
+
+    fn passwords(&self) -> IdentityServiceClient<Outgoing> {
+        IdentityServiceClient::new(self.upstream.current().calls())
+    }
+
+    fn directory(&self) -> DirectoryServiceClient<Outgoing> {
+        DirectoryServiceClient::new(self.upstream.current().calls())
+    }
+
+    fn support(&self) -> SupportServiceClient<Outgoing> {
+        SupportServiceClient::new(self.upstream.current().calls())
     }
 }

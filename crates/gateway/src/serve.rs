@@ -7,7 +7,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use runtime::telemetry::{self, Telemetry};
-use runtime::{Admin, Checks, Failure, SystemClock, SystemRandom, admin, shutdown};
+use runtime::{Admin, Checks, Failure, Reloaded, SystemClock, SystemRandom, admin, shutdown};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -77,26 +77,38 @@ async fn run(settings: &Settings, checked: Checked, listener: TcpListener, probe
     let shown = Admin { service: SERVICE, version: VERSION, metrics: telemetry.metrics(), checks: checks.clone() };
     // The admin port stays up while the rest ends, and shows it.
     tasks.spawn(admin::serve(probes, shown, ended.clone()));
-    tasks.spawn(stop.clone().run_until_cancelled_owned(look(checked.upstream.health(), checks.clone())));
+    let health = Health::new(Arc::clone(&checked.upstream));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(look(health, checks.clone())));
+    watch(&checked, &tasks, &ended);
 
-    let bounds = checked.bounds;
-    let tls = checked.tls.clone();
+    let (bounds, proxies, tls) = (checked.bounds, checked.proxies.clone(), checked.tls.clone());
     let router = router(settings, checked);
     let stopping = stop.clone();
     tasks.spawn(async move {
         stopping.cancelled().await;
         checks.set("pages", Err("shutting down".to_owned()));
     });
-    server::serve(listener, tls, router, bounds, stop).await;
+    server::serve(listener, tls, router, bounds, proxies, stop).await;
     ended.cancel();
     tasks.close();
     tasks.wait().await;
 }
 
+/// Reads keys, token and certificates again when their files change.
+fn watch(checked: &Checked, tasks: &TaskTracker, stop: &CancellationToken) {
+    fn one<T: Send + Sync + 'static>(files: &Arc<Reloaded<T>>, tasks: &TaskTracker, stop: &CancellationToken) {
+        tasks.spawn(Arc::clone(files).watch(stop.clone()));
+    }
+    one(&checked.upstream, tasks, stop);
+    one(&checked.cookies, tasks, stop);
+    checked.tls.iter().for_each(|tls| one(tls, tasks, stop));
+    checked.signer.iter().for_each(|signer| one(signer, tasks, stop));
+}
+
 fn router(settings: &Settings, checked: Checked) -> Router {
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let app = Arc::new(App {
-        identity: Identity::new(&checked.upstream, checked.signer, clock.clone(), random.clone()),
+        identity: Identity::new(checked.upstream, checked.signer, clock.clone(), random.clone()),
         cookies: checked.cookies,
         base: checked.base,
         product: settings.product_name.clone(),
@@ -114,7 +126,7 @@ fn router(settings: &Settings, checked: Checked) -> Router {
 }
 
 /// Keeps the informative check up to date.
-async fn look(mut health: Health, checks: Checks) {
+async fn look(health: Health, checks: Checks) {
     let mut last = None;
     loop {
         let result = health.check().await;

@@ -5,6 +5,7 @@ mod body;
 mod connections;
 mod edge;
 mod headers;
+mod places;
 mod proxies;
 
 pub use connections::{Bounds, Peer, serve};

@@ -128,8 +128,10 @@ pub struct ActorsSettings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
-    /// Connections at once; more wait.
+    /// Connections at once; when there are more, the oldest goes that asks nothing.
     pub connections: usize,
+    /// Connections at once of one address (IPv6: one /64), unless it is one of `trusted_proxies`.
+    pub connections_per_address: usize,
     /// How long the head of a request may take, and a connection may idle.
     #[serde(with = "runtime::duration")]
     pub header_time: Duration,
@@ -140,7 +142,12 @@ pub struct LimitSettings {
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { connections: 1024, header_time: Duration::from_secs(15), body_time: Duration::from_secs(10) }
+        Self {
+            connections: 1024,
+            connections_per_address: 128,
+            header_time: Duration::from_secs(15),
+            body_time: Duration::from_secs(10),
+        }
     }
 }
 

@@ -156,6 +156,12 @@ pub struct Link {
     pub confirm: &'static str,
     /// The button.
     pub save: &'static str,
+    /// Nobody can look at it now: it is not lost.
+    pub kept: &'static str,
+    /// Looks again.
+    pub retry: &'static str,
+    /// Nobody can take the password now: the link is not lost.
+    pub kept_password: &'static str,
     /// It is over: title.
     pub over_title: &'static str,
     /// Why.
@@ -236,6 +242,10 @@ pub struct Users {
     pub reset: &'static str,
     /// From the username: what the button says to those who do not see the row.
     pub reset_of: fn(&str) -> String,
+    /// Instead of the button, where no link can be sent.
+    pub help: &'static str,
+    /// From the username: what that says to those who do not see the row.
+    pub help_of: fn(&str) -> String,
     /// The account is disabled.
     pub disabled: &'static str,
     /// No reset yet.
@@ -256,8 +266,14 @@ pub struct Admin {
     pub title: fn(&str) -> String,
     /// What happens then.
     pub intro: &'static str,
+    /// From the username: title where no link can be sent.
+    pub cannot: fn(&str) -> String,
+    /// Above what can be done instead.
+    pub instead: &'static str,
     /// There is no address.
-    pub missing: &'static str,
+    pub missing: Obstacle,
+    /// The account is disabled.
+    pub disabled: Obstacle,
     /// Mail did not reach it.
     pub undeliverable: &'static str,
     /// The label of the reason.
@@ -268,6 +284,14 @@ pub struct Admin {
     pub submit: &'static str,
     /// Does nothing.
     pub cancel: &'static str,
+}
+
+/// Why no link can be sent to a user.
+pub struct Obstacle {
+    /// Why.
+    pub why: &'static str,
+    /// What the admin can do.
+    pub steps: [&'static str; 2],
 }
 
 /// What became of a reset.

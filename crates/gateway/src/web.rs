@@ -24,7 +24,7 @@ pub use when::{Zone, minutes_left};
 
 use std::sync::Arc;
 
-use runtime::{Clock, Random};
+use runtime::{Clock, Random, Reloaded};
 
 use crate::identity::Identity;
 
@@ -33,7 +33,7 @@ pub struct App {
     /// The identity service.
     pub identity: Identity,
     /// The keys of the cookies.
-    pub cookies: Cookies,
+    pub cookies: Arc<Reloaded<Cookies>>,
     /// Where people find us.
     pub base: Base,
     /// Name of the product.

@@ -38,6 +38,15 @@ function tick() {
   }
 }
 
+// A double click sends a form once; who stops the browser can send it again.
+function sendOnce(event) {
+  const form = event.target;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+  setTimeout(() => delete form.dataset.sent, 2000);
+}
+
+document.addEventListener("submit", sendOnce);
 if (opening) {
   addEventListener("hashchange", openLink);
   openLink();

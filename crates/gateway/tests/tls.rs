@@ -9,15 +9,17 @@ use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use gateway::server::{Bounds, Edge, Proxies, edge, serve};
+use runtime::Reloaded;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 const BOUND: Duration = Duration::from_secs(20);
 
 fn bounds() -> Bounds {
-    Bounds { connections: 8, header: Duration::from_secs(5), body: Duration::from_secs(5) }
+    Bounds { connections: 8, connections_per_address: 8, header: Duration::from_secs(5), body: Duration::from_secs(5) }
 }
 
 /// Serves one page, and gives its address and the certificate to trust.
@@ -26,7 +28,8 @@ async fn start(stop: CancellationToken) -> (SocketAddr, rustls::RootCertStore) {
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
     let config = rustls::ServerConfig::builder().with_no_client_auth();
-    let config = config.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+    let config = Arc::new(config.with_single_cert(vec![own.cert.der().clone()], key).unwrap());
+    let tls = Reloaded::load("tls", Vec::new(), move || Ok(TlsAcceptor::from(Arc::clone(&config)))).unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(own.cert.der().clone()).unwrap();
 
@@ -35,7 +38,7 @@ async fn start(stop: CancellationToken) -> (SocketAddr, rustls::RootCertStore) {
     let router = Router::new().route("/", get(|| async { "hello" })).layer(from_fn_with_state(edge_state, edge));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, Some(Arc::new(config)), router, bounds(), stop));
+    tokio::spawn(serve(listener, Some(Arc::new(tls)), router, bounds(), Proxies::default(), stop));
     (address, roots)
 }
 

@@ -37,19 +37,6 @@ impl Window {
         assert!(wrong.is_empty(), "{what}:\n  {}", wrong.join("\n  "));
     }
 
-    /// Judges only whether the page is as wide as its window: enough for another language of a page that
-    /// [`Window::is_kind`] has judged.
-    ///
-    /// # Panics
-    /// When it is wider, under the name `what`.
-    pub async fn fits(&self, what: &str) {
-        for width in WIDTHS {
-            self.look(width, Scheme::Light).await;
-            let overflow = self.browser.overflow().await.expect("the page answers");
-            assert!(overflow <= 0, "{what}: {overflow} px wider than {width} px");
-        }
-    }
-
     /// All that is wrong with the page.
     pub async fn faults(&self) -> Vec<String> {
         let mut wrong = Vec::new();

@@ -22,7 +22,8 @@ use crate::servers::shared;
 pub struct Builder {
     identities: usize,
     mailers: usize,
-    gateway: bool,
+    /// What the paths of the web gateway begin with, if there is one.
+    gateway: Option<&'static str>,
     callers: Vec<Caller>,
     settings: Vec<String>,
     environment: Vec<(String, String)>,
@@ -36,7 +37,7 @@ impl Default for Builder {
         Self {
             identities: 1,
             mailers: 1,
-            gateway: false,
+            gateway: None,
             callers: callers(),
             settings: Vec::new(),
             environment: Vec::new(),
@@ -86,8 +87,14 @@ impl Builder {
 
     /// The web gateway too; the links of this world's organisations then lead to it.
     #[must_use]
-    pub fn gateway(mut self) -> Self {
-        self.gateway = true;
+    pub fn gateway(self) -> Self {
+        self.gateway_below("")
+    }
+
+    /// As [`Builder::gateway`], with all paths below one, such as `/akun`.
+    #[must_use]
+    pub fn gateway_below(mut self, path: &'static str) -> Self {
+        self.gateway = Some(path);
         self
     }
 
@@ -219,9 +226,9 @@ impl Builder {
             smtp,
             identities: (0..self.identities).map(|_| listen()).collect(),
             mailers: (0..self.mailers).map(|_| ports::loopback(ports::free())).collect(),
-            gateway: self.gateway.then(|| {
+            gateway: self.gateway.map(|path| {
                 let port = || ports::loopback(ports::free());
-                Web { pages: port(), admin: port() }
+                Web { pages: port(), admin: port(), path }
             }),
             callers: self.callers.clone(),
             overrides: self.settings.iter().map(|setting| setting.parse()).collect::<anyhow::Result<_>>()?,

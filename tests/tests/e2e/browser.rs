@@ -1,5 +1,6 @@
 //! Seen and done in a real browser.
 
+mod below;
 mod journeys;
 mod keyboard;
 mod link;

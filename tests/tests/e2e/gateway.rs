@@ -2,10 +2,13 @@
 
 mod admin;
 mod away;
+mod below;
 mod bounds;
+mod calls;
 mod forged;
 mod journeys;
 mod pages;
+mod reload;
 mod sameness;
 mod sessions;
 mod strangers;

@@ -1,9 +1,9 @@
 //! Answers that must not tell people apart do not do so by their time either. `cargo xtask timing` measures finer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::{
-    World,
+    Person, World,
     timing::{
         Class,
         classes::{self, Accounts},
@@ -64,4 +64,34 @@ async fn a_token_that_is_over_is_refused_as_fast_as_one_that_never_was() {
     let classes = accounts.complete_reset().await;
     let times = measure(&world.wire().await, &classes, COUNT, "RESET_TOKEN_INVALID", |_| ()).await;
     assert_alike(&classes, &times);
+}
+
+#[tokio::test]
+async fn the_pages_answer_as_fast_about_a_known_name_as_about_an_unknown_one() {
+    const COUNT: usize = 120;
+    let world = World::build().gateway().wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    for number in 0..COUNT + 5 {
+        let person = Person::named(&format!("pegawai{number:03}")).email(&format!("p{number:03}@kopi.example"));
+        world.user(&kopi, person.password("")).await;
+    }
+    let mut visitor = world.visitor("en");
+    let page = visitor.get("/forgot");
+    let mut ask = |name: &str| {
+        let begin = Instant::now();
+        let answer = visitor.submit(&page, "forgot-form", &[("username", name), ("act", "")]);
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        begin.elapsed().as_secs_f64() * 1e6
+    };
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    // One after the other in turns, so that what the machine does meanwhile meets both alike.
+    for number in 0..COUNT + 5 {
+        let turn = [format!("pegawai{number:03}"), format!("nobody-{number:03}")];
+        for which in [number % 2, 1 - number % 2] {
+            let times = if which == 0 { &mut known } else { &mut unknown };
+            times.push(ask(&turn[which]));
+        }
+    }
+    let difference = Difference::of(&known[5..], &unknown[5..]);
+    assert!((difference.auc - 0.5).abs() < bound(COUNT), "they can be told apart: {difference:?}");
 }

@@ -6,7 +6,7 @@ use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use proto::identity::v1::Actor;
 use proto::identity::v1::actor::Kind;
-use runtime::Clock;
+use runtime::{Clock, Reloaded};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
@@ -52,12 +52,12 @@ impl Signer {
 
 /// Makes the `actor` of requests.
 pub(super) struct Actors {
-    signer: Option<Signer>,
+    signer: Option<Arc<Reloaded<Signer>>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Actors {
-    pub fn new(signer: Option<Signer>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(signer: Option<Arc<Reloaded<Signer>>>, clock: Arc<dyn Clock>) -> Self {
         Self { signer, clock }
     }
 
@@ -67,7 +67,7 @@ impl Actors {
         let kind = match &self.signer {
             None => Kind::UserId(user_id.to_owned()),
             Some(signer) => {
-                let signed = signer.sign(user_id, self.clock.now().unix_timestamp());
+                let signed = signer.current().sign(user_id, self.clock.now().unix_timestamp());
                 Kind::Token(signed.inspect_err(|error| tracing::error!(%error, "cannot sign for an actor")).ok()?)
             }
         };
@@ -92,8 +92,9 @@ mod tests {
     fn actors() -> (Actors, time::OffsetDateTime) {
         runtime::install_crypto();
         let now = datetime!(2026-11-27 08:00 UTC);
-        let signer = Signer::new(&PEM.into(), "gateway".into(), "identity".into()).unwrap();
-        (Actors::new(Some(signer), Arc::new(FixedClock::new(now))), now)
+        let read = || Signer::new(&PEM.into(), "gateway".into(), "identity".into()).map_err(anyhow::Error::msg);
+        let signer = Reloaded::load("actors.key_file", Vec::new(), read).unwrap();
+        (Actors::new(Some(Arc::new(signer)), Arc::new(FixedClock::new(now))), now)
     }
 
     #[test]

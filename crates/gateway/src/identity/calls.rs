@@ -55,7 +55,7 @@ impl Identity {
             idempotency_key,
         };
         let send = |request| {
-            let mut client = self.passwords.clone();
+            let mut client = self.passwords();
             async move { client.request_reset(request).await }
         };
         self.act(IDENTITY, "RequestReset", act, request, send).await.map(drop)
@@ -68,7 +68,7 @@ impl Identity {
     pub async fn check_reset(&self, token: &SecretString) -> Result<CheckResetResponse, Refusal> {
         let request = CheckResetRequest { token: token.expose_secret().to_owned() };
         let send = |request| {
-            let mut client = self.passwords.clone();
+            let mut client = self.passwords();
             async move { client.check_reset(request).await }
         };
         self.call(IDENTITY, "CheckReset", request, send).await
@@ -94,7 +94,7 @@ impl Identity {
             idempotency_key,
         };
         let send = |request| {
-            let mut client = self.passwords.clone();
+            let mut client = self.passwords();
             async move { client.complete_reset(request).await }
         };
         self.act(IDENTITY, "CompleteReset", act, request, send).await
@@ -121,7 +121,7 @@ impl Identity {
             idempotency_key,
         };
         let send = |request| {
-            let mut client = self.passwords.clone();
+            let mut client = self.passwords();
             async move { client.change_password(request).await }
         };
         let changed = self.act(IDENTITY, "ChangePassword", act, request, send).await?;
@@ -144,7 +144,7 @@ impl Identity {
             requester: Some(requester),
         };
         let send = |request| {
-            let mut client = self.passwords.clone();
+            let mut client = self.passwords();
             async move { client.verify_password(request).await }
         };
         present(self.call(IDENTITY, "VerifyPassword", request, send).await?.user)
@@ -157,7 +157,7 @@ impl Identity {
     pub async fn get_user(&self, user_id: &str) -> Result<User, Refusal> {
         let request = GetUserRequest { key: Some(get_user_request::Key::UserId(user_id.to_owned())) };
         let send = |request| {
-            let mut client = self.directory.clone();
+            let mut client = self.directory();
             async move { client.get_user(request).await }
         };
         present(self.call(DIRECTORY, "GetUser", request, send).await?.user)
@@ -171,7 +171,7 @@ impl Identity {
         let key = get_organization_request::Key::OrganizationId(organization_id.to_owned());
         let request = GetOrganizationRequest { key: Some(key) };
         let send = |request| {
-            let mut client = self.directory.clone();
+            let mut client = self.directory();
             async move { client.get_organization(request).await }
         };
         present(self.call(DIRECTORY, "GetOrganization", request, send).await?.organization)
@@ -196,7 +196,7 @@ impl Identity {
             actor: self.actors.of(&actor.user_id),
         };
         let send = |request| {
-            let mut client = self.directory.clone();
+            let mut client = self.directory();
             async move { client.list_users(request).await }
         };
         self.call(DIRECTORY, "ListUsers", request, send).await
@@ -214,7 +214,7 @@ impl Identity {
             ..Default::default()
         };
         let send = |request| {
-            let mut client = self.support.clone();
+            let mut client = self.support();
             async move { client.list_resets(request).await }
         };
         Ok(self.call(SUPPORT, "ListResets", request, send).await?.resets.into_iter().next())
@@ -228,7 +228,7 @@ impl Identity {
         let key = get_reset_request::Key::ResetId(reset_id.to_owned());
         let request = GetResetRequest { key: Some(key), actor: self.actors.of(&actor.user_id) };
         let send = |request| {
-            let mut client = self.support.clone();
+            let mut client = self.support();
             async move { client.get_reset(request).await }
         };
         present(self.call(SUPPORT, "GetReset", request, send).await?.resets.into_iter().next())
@@ -255,7 +255,7 @@ impl Identity {
             idempotency_key,
         };
         let send = |request| {
-            let mut client = self.passwords.clone();
+            let mut client = self.passwords();
             async move { client.admin_reset(request).await }
         };
         self.act(IDENTITY, "AdminReset", act, request, send).await

@@ -8,6 +8,8 @@ use backon::ExponentialBuilder;
 use serde::Deserialize;
 use tonic::{Code, Status};
 
+use super::refusal::is_lost;
+
 const SHIPPED: &str = include_str!("../../../../deploy/grpc/service-config.json");
 /// A token of the throttle is counted in thousandths.
 const TOKEN: i64 = 1000;
@@ -52,9 +54,10 @@ impl Policies {
         self.methods.get(&key).unwrap_or_else(|| panic!("{method} is not in the service config"))
     }
 
-    /// Whether a failed attempt may be followed by another one.
+    /// Whether a failed attempt may be followed by another one: the service cannot be had, or the connection was lost
+    /// on the way. Only calls that may be made twice have gaps to wait for.
     pub fn may_retry(&self, status: &Status) -> bool {
-        status.code() == Code::Unavailable && self.throttle.failed()
+        (status.code() == Code::Unavailable || is_lost(status)) && self.throttle.failed()
     }
 
     /// Notes that a call was answered.
@@ -188,6 +191,8 @@ mod tests {
     fn only_unavailable_is_retried_and_not_for_ever() {
         let policies = Policies::shipped();
         assert!(!policies.may_retry(&Status::internal("")));
+        assert!(policies.may_retry(&Status::from_error(Box::new(std::io::Error::other("reset")))), "a lost connection");
+        policies.answered();
         let unavailable = Status::unavailable("");
         let retried = (0..100).take_while(|_| policies.may_retry(&unavailable)).count();
         assert_eq!(retried, 4, "five of ten tokens must be left");

@@ -1,5 +1,6 @@
 //! Why a call was refused, in a form that pages can speak of.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use proto::identity::v1::ErrorReason;
@@ -68,7 +69,7 @@ impl From<&Status> for Refusal {
         });
         let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
         Self {
-            reason: named.unwrap_or_else(|| of_code(status.code())),
+            reason: named.unwrap_or_else(|| unexplained(status)),
             message: details.localized_message().map(|localized| localized.message.clone()),
             violations: violations
                 .iter()
@@ -85,9 +86,16 @@ impl From<&Status> for Refusal {
     }
 }
 
-/// The reason of a status that our own side of the connection made.
-fn of_code(code: Code) -> ErrorReason {
-    match code {
+/// Whether our own side of the connection made this status, whatever its code: the service went away in the middle,
+/// and has said nothing. What the service says has no source here.
+pub(super) fn is_lost(status: &Status) -> bool {
+    status.source().is_some()
+}
+
+/// The reason of a status that the service did not explain.
+fn unexplained(status: &Status) -> ErrorReason {
+    match status.code() {
+        _ if is_lost(status) => ErrorReason::DependencyUnavailable,
         Code::Unavailable => ErrorReason::DependencyUnavailable,
         Code::DeadlineExceeded | Code::Cancelled => ErrorReason::DeadlineExceeded,
         _ => ErrorReason::Internal,
@@ -103,6 +111,16 @@ mod tests {
         let refusal = Refusal::from(&Status::unavailable("tcp connect error"));
         assert_eq!(refusal.reason, ErrorReason::DependencyUnavailable);
         assert!(refusal.is_away() && !refusal.must_wait());
+    }
+
+    #[test]
+    fn a_connection_lost_in_the_middle_is_the_service_being_away_whatever_the_code() {
+        let broken = std::io::Error::other("connection reset by peer");
+        let mut internal = Status::internal("h2 protocol error");
+        internal.set_source(std::sync::Arc::new(std::io::Error::other("stream closed")));
+        for status in [Status::from_error(Box::new(broken)), internal] {
+            assert_eq!(Refusal::from(&status).reason, ErrorReason::DependencyUnavailable, "{status:?}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The connection to the identity service.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::TraceContext;
+use runtime::{Reloaded, TraceContext};
 use secrecy::{ExposeSecret as _, SecretString};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -22,10 +23,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Who is asked for.
 const SERVICE: &str = "sandi.identity.v1.IdentityService";
 
-/// Where the identity service is, and how we show who we are.
+/// The way to the identity service. It connects when it is first used, and again when it was lost.
 pub struct Upstream {
-    endpoint: Endpoint,
-    authorization: MetadataValue<Ascii>,
+    calls: Outgoing,
+    /// A connection of its own, so that it is not in the way of people's calls.
+    health: Channel,
 }
 
 /// A channel that adds who calls, and the trace.
@@ -42,6 +44,9 @@ impl Upstream {
     ///
     /// # Errors
     /// What cannot be used; never the token itself.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn new(
         url: &str,
         ca: Option<Vec<u8>>,
@@ -69,32 +74,33 @@ impl Upstream {
         let mut authorization: MetadataValue<Ascii> =
             format!("Bearer {}", token.expose_secret()).parse().map_err(|_| "the token is not ASCII")?;
         authorization.set_sensitive(true);
-        Ok(Self { endpoint, authorization })
+        let calls = InterceptedService::new(endpoint.connect_lazy(), Credentials { authorization });
+        Ok(Self { calls, health: endpoint.connect_lazy() })
     }
 
-    /// A channel that connects when it is first used, and again when it was lost.
-    pub(super) fn connect(&self) -> Outgoing {
-        let credentials = Credentials { authorization: self.authorization.clone() };
-        InterceptedService::new(self.endpoint.connect_lazy(), credentials)
-    }
-
-    /// Who asks how the service is, by a connection of his own.
-    pub fn health(&self) -> Health {
-        Health(HealthClient::new(self.endpoint.connect_lazy()))
+    /// For calls.
+    pub(super) fn calls(&self) -> Outgoing {
+        self.calls.clone()
     }
 }
 
 /// Asks how the identity service is.
-pub struct Health(HealthClient<Channel>);
+pub struct Health(Arc<Reloaded<Upstream>>);
 
 impl Health {
+    /// Asks on this way.
+    pub fn new(upstream: Arc<Reloaded<Upstream>>) -> Self {
+        Self(upstream)
+    }
+
     /// Asks once.
     ///
     /// # Errors
     /// That it does not serve, or does not answer within 2 s.
-    pub async fn check(&mut self) -> Result<(), String> {
+    pub async fn check(&self) -> Result<(), String> {
         let request = HealthCheckRequest { service: SERVICE.to_owned() };
-        match tokio::time::timeout(CHECK, self.0.check(request)).await {
+        let mut client = HealthClient::new(self.0.current().health.clone());
+        match tokio::time::timeout(CHECK, client.check(request)).await {
             Ok(Ok(answer)) if answer.get_ref().status() == ServingStatus::Serving => Ok(()),
             Ok(Ok(_)) => Err("does not serve".to_owned()),
             Ok(Err(status)) => Err(format!("does not answer: {:?}", status.code())),

@@ -106,7 +106,7 @@ fn words(failure: &Failure, status: StatusCode) -> (&'static str, &'static str) 
         StatusCode::NOT_FOUND => failure.absent,
         StatusCode::METHOD_NOT_ALLOWED => failure.method,
         StatusCode::REQUEST_TIMEOUT => failure.slow,
-        StatusCode::PAYLOAD_TOO_LARGE => failure.large,
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => failure.large,
         StatusCode::UNSUPPORTED_MEDIA_TYPE => failure.kind,
         StatusCode::TOO_MANY_REQUESTS => failure.busy,
         StatusCode::SERVICE_UNAVAILABLE => failure.away,

@@ -10,7 +10,7 @@ use proto::identity::v1::{CheckResetResponse, ErrorReason};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::log_in::support;
-use super::{failure, refused};
+use super::refused;
 use crate::identity::Refusal;
 use crate::web::{
     App, Fact, Field, Fields, Form, FormPage, Language, Message, Page, Posted, Rules, Switch, Visit, html, minutes_left,
@@ -43,7 +43,8 @@ pub async fn open(State(app): State<Arc<App>>, Posted { mut visit, fields }: Pos
             let html = html(&ask(&visit, &link, &token, visit.act()));
             visit.answer(StatusCode::OK, html)
         }
-        Err(refusal) => over(visit, &refusal),
+        Err(refusal) if is_over(&refusal) => over(visit),
+        Err(refusal) => later(visit, &token, &refusal),
     }
 }
 
@@ -51,6 +52,7 @@ pub async fn open(State(app): State<Arc<App>>, Posted { mut visit, fields }: Pos
 pub async fn complete(State(app): State<Arc<App>>, posted: Posted) -> Response {
     let (act, token) = (posted.act(), token(&posted.fields));
     let Posted { mut visit, fields } = posted;
+    let username = fields.text("username");
     let [new, confirm] = ["new_password", "confirm_password"].map(|name| fields.secret(name));
     let completed = app.identity.complete_reset(&token, &new, &confirm, visit.requester(), act.clone()).await;
     let refusal = match completed {
@@ -58,7 +60,11 @@ pub async fn complete(State(app): State<Arc<App>>, posted: Posted) -> Response {
         Err(refusal) => refusal,
     };
     if is_over(&refusal) {
-        return over(visit, &refusal);
+        return over(visit);
+    }
+    if refusal.is_away() {
+        let page = blind(&visit, username, &token, act);
+        return refused::again(visit, page, &refusal);
     }
     // The form again needs to know for whom, and until when.
     match app.identity.check_reset(&token).await {
@@ -67,36 +73,67 @@ pub async fn complete(State(app): State<Arc<App>>, posted: Posted) -> Response {
             let page = ask(&visit, &link, &token, act);
             refused::again(visit, page, &refusal)
         }
-        Err(other) if is_over(&other) => over(visit, &other),
-        Err(_) => failure::refused(visit, &refusal),
+        Err(other) if is_over(&other) => over(visit),
+        Err(_) => {
+            let page = blind(&visit, username, &token, act);
+            refused::again(visit, page, &refusal)
+        }
     }
 }
 
 fn ask(visit: &Visit, link: &CheckResetResponse, token: &SecretString, act: String) -> FormPage {
     let texts = visit.texts();
-    let secret = || token.expose_secret().to_owned();
-    let mut form = Form::new(visit, "password-form", "/reset/complete", texts.link.save).once(act).fields([
-        Field { fixed: true, ..Field::text("username", texts.common.username, "username").value(&link.username) },
-        Field::password("new_password", texts.link.new, "new-password"),
-        Field::password("confirm_password", texts.link.confirm, "new-password"),
-    ]);
-    form.hidden.push(("token", secret()));
     let least = link.password_policy.as_ref().map_or(0, |policy| policy.min_length);
-    form.rules = Some(Rules { least });
+    let form = Form { rules: Some(Rules { least }), ..form(visit, &link.username, token, act) };
     let minutes = minutes_left(link.expire_time.as_ref(), visit.app.clock.now());
-    let mut page = Page::of(visit, texts.link.title);
-    // The page's address does not lead back here: the token is in no address.
-    page.switch = Switch::Form {
-        action: visit.app.base.path("/reset/open"),
-        hidden: vec![("csrf", visit.csrf().to_owned()), ("token", secret())],
-    };
     let organisation = link.organization_display_name.clone();
     FormPage {
         intro: vec![(texts.link.life)(minutes)],
         facts: vec![Fact { id: "account-organisation", label: texts.common.organisation, value: organisation }],
         support: support(visit),
-        ..FormPage::new(page, form)
+        ..FormPage::new(frame(visit, token), form)
     }
+}
+
+/// To try again in a moment, while nobody can look at the link: it is kept, and so is the name that the page showed.
+fn blind(visit: &Visit, username: &str, token: &SecretString, act: String) -> FormPage {
+    let form = form(visit, username, token, act);
+    FormPage {
+        intro: vec![visit.texts().link.kept_password.to_owned()],
+        support: support(visit),
+        ..FormPage::new(frame(visit, token), form)
+    }
+}
+
+fn form(visit: &Visit, username: &str, token: &SecretString, act: String) -> Form {
+    let texts = visit.texts();
+    let mut form = Form::new(visit, "password-form", "/reset/complete", texts.link.save).once(act).fields([
+        Field { fixed: true, ..Field::text("username", texts.common.username, "username").value(username) },
+        Field::password("new_password", texts.link.new, "new-password"),
+        Field::password("confirm_password", texts.link.confirm, "new-password"),
+    ]);
+    form.hidden.push(("token", token.expose_secret().to_owned()));
+    form
+}
+
+/// The frame of a page whose address does not lead back to it: the token is in no address.
+fn frame(visit: &Visit, token: &SecretString) -> Page {
+    let hidden = vec![("csrf", visit.csrf().to_owned()), ("token", token.expose_secret().to_owned())];
+    let switch = Switch::Form { action: visit.app.base.path("/reset/open"), hidden };
+    Page { switch, ..Page::of(visit, visit.texts().link.title) }
+}
+
+/// To look again in a moment: the link is kept.
+fn later(visit: Visit, token: &SecretString, refusal: &Refusal) -> Response {
+    let texts = &visit.texts().link;
+    let mut form = Form::new(&visit, "open-form", "/reset/open", texts.retry);
+    form.hidden.push(("token", token.expose_secret().to_owned()));
+    let page = FormPage {
+        intro: vec![texts.kept.to_owned()],
+        support: support(&visit),
+        ..FormPage::new(frame(&visit, token), form)
+    };
+    refused::again(visit, page, refusal)
 }
 
 fn done(visit: Visit) -> Response {
@@ -117,10 +154,7 @@ fn is_over(refusal: &Refusal) -> bool {
 }
 
 /// The link does not work: why not is not said, how to get another is.
-fn over(visit: Visit, refusal: &Refusal) -> Response {
-    if !is_over(refusal) {
-        return failure::refused(visit, refusal);
-    }
+fn over(visit: Visit) -> Response {
     let texts = &visit.texts().link;
     let mut page = Page::of(&visit, texts.over_title);
     page.switch = Switch::Link(visit.app.base.path("/reset?"));

@@ -15,7 +15,9 @@ const CURRENT: &str = "current_password";
 pub fn again(visit: Visit, form: FormPage, refusal: &Refusal) -> Response {
     let problems = problems(&visit, &form, refusal);
     let status = failure::status(refusal);
-    let support_code = status.is_server_error().then(runtime::current_trace_id).flatten();
+    // What the person can mend alone needs no code.
+    let for_help = status.is_server_error() || refusal.must_wait();
+    let support_code = for_help.then(runtime::current_trace_id).flatten();
     let html = html(&FormPage { support_code, ..form }.problems(problems));
     let mut response = visit.answer(status, html);
     failure::come_back(&mut response, refusal);
@@ -32,7 +34,8 @@ fn problems(visit: &Visit, form: &FormPage, refusal: &Refusal) -> Vec<Problem> {
         return plain((texts.common.wait)(failure::seconds(refusal)));
     }
     if failure::status(refusal) == StatusCode::INTERNAL_SERVER_ERROR {
-        return plain(texts.failure.internal.1.to_owned());
+        let (what, next) = texts.failure.internal;
+        return plain(format!("{what}. {next}"));
     }
     if refusal.reason == ErrorReason::PasswordMismatch && form.form.fields.iter().any(|field| field.name == CURRENT) {
         let text = refusal.message.clone().unwrap_or_default();

@@ -3,18 +3,22 @@
 use axum::extract::Path;
 use axum::response::Response;
 use http::StatusCode;
-use proto::identity::v1::{AddressState, User};
+use proto::identity::v1::{AddressState, User, UserState};
 
 use super::{failure, refused};
-use crate::web::{Admin, Fact, Field, Form, FormPage, Link, Member, Page, Posted, Unknown, Visit, html};
+use crate::texts::Obstacle;
+use crate::web::{Admin, Fact, Field, Form, FormPage, Link, Member, Message, Page, Posted, Unknown, Visit, html};
 
-/// Asks whether that is meant, and why.
+/// Asks whether that is meant, and why; or says why it cannot be, and what helps instead.
 pub async fn show(Admin(who): Admin, Path(user_id): Path<String>) -> Response {
     let user = match find(&who, &user_id).await {
         Ok(user) => user,
         Err(refusal) => return failure::refused_member(who, &refusal),
     };
-    let html = html(&page(&who, &user, "", who.visit.act()));
+    let html = match obstacle(&who.visit, &user) {
+        Some(obstacle) => html(&instead(&who, &user, obstacle)),
+        None => html(&page(&who, &user, "", who.visit.act())),
+    };
     who.visit.answer(StatusCode::OK, html)
 }
 
@@ -63,6 +67,30 @@ pub(super) async fn find(who: &Member, user_id: &str) -> Result<User, crate::ide
     }
 }
 
+/// Why no link can go to a user, if none can.
+pub(super) fn obstacle(visit: &Visit, user: &User) -> Option<&'static Obstacle> {
+    let admin = &visit.texts().admin;
+    if user.state() == UserState::Disabled {
+        return Some(&admin.disabled);
+    }
+    let address = user.address.as_ref().map_or(AddressState::Missing, |address| address.state());
+    (address == AddressState::Missing).then_some(&admin.missing)
+}
+
+/// What can be done for a user to whom no link can go.
+fn instead(who: &Member, user: &User, obstacle: &Obstacle) -> Message {
+    let texts = who.visit.texts();
+    let contact = who.support_contact();
+    let page = Page::member(who, (texts.admin.cannot)(&user.username));
+    Message {
+        list_title: Some(texts.admin.instead),
+        list: obstacle.steps.to_vec(),
+        support: (!contact.is_empty()).then(|| (texts.common.support)(contact)),
+        ..Message::new(page, "obstacle", [obstacle.why])
+    }
+    .link(&who.visit, "cancel", "/users", texts.outcome.back, true)
+}
+
 fn form(visit: &Visit, user_id: &str, reason: &str, act: String) -> Form {
     let texts = visit.texts();
     // An id that is none stands for nobody, and gets no address of ours.
@@ -84,8 +112,8 @@ fn page(who: &Member, user: &User, reason: &str, act: String) -> FormPage {
     let address = user.address.clone().unwrap_or_default();
     let form = form(&who.visit, &user.user_id, reason, act);
     let intro = match address.state() {
-        AddressState::Missing => vec![texts.admin.missing],
         AddressState::Undeliverable => vec![texts.admin.undeliverable, texts.admin.intro],
+        AddressState::Missing => vec![texts.admin.missing.why],
         AddressState::Ok | AddressState::Unspecified => vec![texts.admin.intro],
     };
     let mut facts = vec![Fact { id: "target", label: texts.common.username, value: user.username.clone() }];

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
 use super::failure;
+use super::reset_user::obstacle;
 use crate::identity::Refusal;
 use crate::web::{Admin, Field, Member, Page, Switch, Zone, html};
 
@@ -56,7 +57,10 @@ struct Row {
     reset_text: &'static str,
     link_text: &'static str,
     button: String,
+    button_text: &'static str,
     button_label: String,
+    /// No link can go to this user: the button leads to what helps.
+    helpless: bool,
 }
 
 /// The list.
@@ -89,6 +93,12 @@ async fn read(who: &Member, which: &Which) -> Result<(Vec<Row>, String), Refusal
 fn row(who: &Member, zone: &Zone, user: User, reset: Option<&Reset>) -> Row {
     let texts = who.visit.texts();
     let path = format!("/users/{}/reset", user.user_id);
+    let helpless = obstacle(&who.visit, &user).is_some();
+    let (button_text, button_label) = if helpless {
+        (texts.users.help, (texts.users.help_of)(&user.username))
+    } else {
+        (texts.users.reset, (texts.users.reset_of)(&user.username))
+    };
     let address = user.address.clone().unwrap_or_default();
     Row {
         role: (texts.users.role_name)(user.role()),
@@ -106,7 +116,9 @@ fn row(who: &Member, zone: &Zone, user: User, reset: Option<&Reset>) -> Row {
         }),
         link_text: reset.map_or("", |reset| (texts.outcome.link_state)(reset.link_state())),
         button: who.visit.app.base.path(&path),
-        button_label: (texts.users.reset_of)(&user.username),
+        button_text,
+        button_label,
+        helpless,
         username: user.username,
         name: user.display_name,
     }
@@ -125,7 +137,7 @@ fn page(who: &Member, which: Which, rows: Vec<Row>, next: &str) -> List {
     List {
         page,
         search: base.path("/users"),
-        field: Field { fixed: false, ..Field::text("query", texts.users.search, "off").value(&which.query) },
+        field: Field { kind: "search", ..Field::text("query", texts.users.search, "off").value(&which.query) },
         rows,
         next: (!next.is_empty()).then(|| base.path(&address(&which.query, next))),
         first: (!which.page.is_empty()).then(|| base.path(&address(&which.query, ""))),

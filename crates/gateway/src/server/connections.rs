@@ -1,4 +1,4 @@
-//! Accepting: a cap on connections, and a bound on every wait of each.
+//! Accepting: a cap on connections, in all and of each address, and a bound on every wait of each.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,14 +9,18 @@ use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use runtime::Reloaded;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
+
+use super::Proxies;
+use super::places::{Place, Places};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -24,16 +28,24 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const AGE: Duration = Duration::from_secs(300);
 /// How long requests that are under way may take after the stop, or past the age.
 const DRAIN: Duration = Duration::from_secs(8);
+/// How long the last bytes of an answer may take when the place is needed.
+const LEAVE: Duration = Duration::from_millis(250);
+/// Connections that may be on their way out before the next comes in.
+const LEAVING_MAX: usize = 64;
 /// After a failed accept, such as one without file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Heads of requests are smaller.
-const HEAD_BYTES: usize = 16 * 1024;
+/// Larger heads get no page, but only a status.
+const BUFFER_BYTES: usize = 32 * 1024;
+/// For the identity service, the admin port, logs and files.
+const RESERVED_DESCRIPTORS: usize = 64;
 
 /// How much a connection may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Connections at once; more wait to be accepted.
+    /// Connections at once.
     pub connections: usize,
+    /// Connections at once of one address (IPv6: one /64), unless it is a proxy of ours.
+    pub connections_per_address: usize,
     /// How long a head may take, and a connection may idle.
     pub header: Duration,
     /// How long a body may take.
@@ -49,21 +61,35 @@ pub struct Peer {
     pub tls: bool,
 }
 
-/// Serves until `stop`, and then for at most 8 s what is under way.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
+/// What answers, and how.
+struct Door {
+    tls: Option<Arc<Reloaded<TlsAcceptor>>>,
     router: Router,
     bounds: Bounds,
     stop: CancellationToken,
+}
+
+/// Serves until `stop`, and then for at most 8 s what is under way. Each new connection is shown the certificate of
+/// its time.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Reloaded<TlsAcceptor>>>,
+    router: Router,
+    bounds: Bounds,
+    proxies: Proxies,
+    stop: CancellationToken,
 ) {
-    let tls = tls.map(TlsAcceptor::from);
-    let permits = Arc::new(Semaphore::new(bounds.connections));
+    let most = possible(bounds.connections);
+    let places = Arc::new(Places::new(most, bounds.connections_per_address));
+    let descriptors = Arc::new(Semaphore::new(most + LEAVING_MAX));
+    let door = Arc::new(Door { tls, router, bounds, stop: stop.clone() });
     let open = TaskTracker::new();
-    while let Some((stream, address, permit)) = stop.run_until_cancelled(accept(&listener, &permits)).await {
-        let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
+    while let Some((stream, address, permit)) = stop.run_until_cancelled(accept(&listener, &descriptors)).await {
+        let ip = address.ip().to_canonical();
+        let Some(place) = places.enter((!proxies.holds(ip)).then_some(ip)) else { continue };
+        let door = Arc::clone(&door);
         open.spawn(async move {
-            connection(stream, address, tls, router, bounds, stop).await;
+            door.connection(stream, address, place).await;
             drop(permit);
         });
     }
@@ -72,11 +98,21 @@ pub async fn serve(
     let _ = timeout(DRAIN, open.wait()).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
-    let permit = Arc::clone(permits).acquire_owned().await.expect("it is never closed");
+/// As many connections as set, or as there are descriptors for.
+fn possible(set: usize) -> usize {
+    let possible = runtime::process::raise_descriptors().saturating_sub(RESERVED_DESCRIPTORS + LEAVING_MAX).max(1);
+    if possible < set {
+        tracing::warn!(
+            set,
+            possible,
+            "limits.connections is more than the limit of open descriptors allows (ulimit -n)"
+        );
+    }
+    set.min(possible)
+}
+
+async fn accept(listener: &TcpListener, descriptors: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    let permit = Arc::clone(descriptors).acquire_owned().await.expect("it is never closed");
     loop {
         match listener.accept().await {
             Ok((stream, address)) => return (stream, address, permit),
@@ -88,47 +124,54 @@ async fn accept(
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    address: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    router: Router,
-    bounds: Bounds,
-    stop: CancellationToken,
-) {
-    let _ = stream.set_nodelay(true);
-    let peer = Peer { address, tls: tls.is_some() };
-    match tls {
-        None => requests(stream, peer, router, bounds, stop).await,
-        Some(tls) => {
-            if let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await {
-                requests(stream, peer, router, bounds, stop).await;
-            }
+impl Door {
+    async fn connection(&self, stream: TcpStream, address: SocketAddr, place: Place) {
+        let _ = stream.set_nodelay(true);
+        let peer = Peer { address, tls: self.tls.is_some() };
+        let place = Arc::new(place);
+        let Some(tls) = &self.tls else {
+            return self.requests(stream, peer, place).await;
+        };
+        let handshake = timeout(HANDSHAKE, tls.current().accept(stream));
+        let shaken = tokio::select! {
+            shaken = handshake => shaken,
+            () = place.dismissed() => return,
+        };
+        if let Ok(Ok(stream)) = shaken {
+            self.requests(stream, peer, place).await;
         }
     }
-}
 
-async fn requests<S>(stream: S, peer: Peer, router: Router, bounds: Bounds, stop: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        router.clone().oneshot(request)
-    });
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.header)
-        .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut serving = std::pin::pin!(serving);
-    // What a stranger's connection ends by is nobody's concern.
-    tokio::select! {
-        _ = &mut serving => return,
-        () = stop.cancelled() => {}
-        () = sleep(AGE) => {}
+    async fn requests<S>(&self, stream: S, peer: Peer, place: Arc<Place>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (router, asking) = (self.router.clone(), Arc::clone(&place));
+        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            let (router, asking) = (router.clone(), Arc::clone(&asking));
+            async move {
+                asking.busy(true);
+                let response = router.oneshot(request).await;
+                asking.busy(false);
+                response
+            }
+        });
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.bounds.header)
+            .max_buf_size(BUFFER_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut serving = std::pin::pin!(serving);
+        // What a stranger's connection ends by is nobody's concern.
+        let drain = tokio::select! {
+            _ = &mut serving => return,
+            () = self.stop.cancelled() => DRAIN,
+            () = sleep(AGE) => DRAIN,
+            () = place.dismissed() => LEAVE,
+        };
+        serving.as_mut().graceful_shutdown();
+        let _ = timeout(drain, serving).await;
     }
-    serving.as_mut().graceful_shutdown();
-    let _ = timeout(DRAIN, serving).await;
 }

@@ -10,6 +10,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt as _;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Histogram;
@@ -18,6 +19,9 @@ use tracing::{Instrument as _, Span};
 
 use super::body::{self, Unread};
 use super::{Bounds, Peer, Proxies, Via, headers};
+
+/// Heads of requests are smaller.
+const HEAD_BYTES: usize = 16 * 1024;
 
 /// Makes the page of a request that never reaches its own.
 pub type Refuse = Box<dyn Fn(&http::request::Parts, StatusCode) -> Response + Send + Sync>;
@@ -95,6 +99,9 @@ fn known(method: &Method) -> &'static str {
 
 async fn answer(edge: &Edge, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    if head_bytes(&parts) > HEAD_BYTES {
+        return (edge.refuse)(&parts, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
     let body = match body::read(body, edge.bounds.body).await {
         Ok(body) => body,
         Err(unread) => return (edge.refuse)(&parts, status(unread)),
@@ -102,9 +109,31 @@ async fn answer(edge: &Edge, request: Request, next: Next) -> Response {
     let kept = parts.clone();
     let page = AssertUnwindSafe(next.run(Request::from_parts(parts, Body::from(body)))).catch_unwind().await;
     match page {
+        Ok(page) if is_bare(&page) => dress(edge, &kept, &page),
         Ok(page) => page,
         Err(_) => (edge.refuse)(&kept, StatusCode::INTERNAL_SERVER_ERROR),
     }
+}
+
+fn head_bytes(parts: &http::request::Parts) -> usize {
+    let headers: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    headers + parts.uri.path().len() + parts.uri.query().map_or(0, str::len)
+}
+
+/// An error that is no page of ours, such as the router's own words about a path that cannot be read.
+fn is_bare(response: &Response) -> bool {
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    (status.is_client_error() || status.is_server_error()) && !kind.starts_with("text/html")
+}
+
+/// The page of the same status.
+fn dress(edge: &Edge, parts: &http::request::Parts, bare: &Response) -> Response {
+    let mut page = (edge.refuse)(parts, bare.status());
+    if let Some(allowed) = bare.headers().get(ALLOW) {
+        page.headers_mut().insert(ALLOW, allowed.clone());
+    }
+    page
 }
 
 fn status(unread: Unread) -> StatusCode {

@@ -63,7 +63,8 @@ impl Proxies {
         ip
     }
 
-    fn holds(&self, ip: IpAddr) -> bool {
+    /// Whether a proxy of ours has this address.
+    pub fn holds(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&ip))
     }
 }

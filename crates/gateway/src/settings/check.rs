@@ -1,13 +1,14 @@
 //! What has to be right before anything starts. Every mistake is named, not only the first.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::config::read_secret;
-use runtime::{ConfigError, Failure};
+use runtime::{ConfigError, Failure, Reloaded};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 use super::{ActorsSettings, LimitSettings, Settings};
@@ -26,13 +27,13 @@ pub struct Checked {
     /// How much a connection may take.
     pub bounds: Bounds,
     /// TLS of the port for people; none: plain HTTP.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<Arc<Reloaded<TlsAcceptor>>>,
     /// The identity service, and how we show who we are.
-    pub upstream: Upstream,
+    pub upstream: Arc<Reloaded<Upstream>>,
     /// The keys of the cookies.
-    pub cookies: Cookies,
+    pub cookies: Arc<Reloaded<Cookies>>,
     /// Signs for whom we call; none: our word alone.
-    pub signer: Option<Signer>,
+    pub signer: Option<Arc<Reloaded<Signer>>>,
 }
 
 /// Mistakes found so far.
@@ -47,6 +48,16 @@ impl Mistakes {
     /// The value, or nothing and a mistake more.
     fn take<T, E: ToString>(&mut self, setting: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(setting, error)).ok()
+    }
+
+    /// The value of files, which is read again when they change; or nothing and a mistake more.
+    fn load<T: Send + Sync + 'static>(
+        &mut self,
+        what: &'static str,
+        files: Vec<PathBuf>,
+        read: impl Fn() -> anyhow::Result<T> + Send + Sync + 'static,
+    ) -> Option<Arc<Reloaded<T>>> {
+        self.take(what, Reloaded::load(what, files, read).map_err(|error| format!("{error:#}"))).map(Arc::new)
     }
 
     fn within(&mut self, setting: &str, value: Duration, least: Duration, most: Duration) {
@@ -75,6 +86,7 @@ impl Settings {
             (Some(base), Some(language), Some(proxies), Some(upstream), Some(cookies)) if mistakes.0.is_empty() => {
                 let bounds = Bounds {
                     connections: self.limits.connections,
+                    connections_per_address: self.limits.connections_per_address,
                     header: self.limits.header_time,
                     body: self.limits.body_time,
                 };
@@ -97,21 +109,30 @@ fn base(settings: &Settings, mistakes: &mut Mistakes) -> Option<Base> {
     if url.scheme() != "https" && !(settings.development && url.scheme() == "http") {
         mistakes.add("public_url", "must begin with https:// (http:// in development mode)");
     }
+    // What is plain needs no escapes in paths, cookies and the router's patterns.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    if !url.path().bytes().all(plain) || url.path().contains("//") {
+        mistakes.add("public_url", "may have letters, digits and - . _ ~ in its path, with one / between them");
+    }
     Some(Base::of(&url))
 }
 
 fn limits(limits: &LimitSettings, mistakes: &mut Mistakes) {
-    if !(1..=65_536).contains(&limits.connections) {
-        mistakes.add("limits.connections", "must be between 1 and 65536");
+    for (setting, value) in
+        [("limits.connections", limits.connections), ("limits.connections_per_address", limits.connections_per_address)]
+    {
+        if !(1..=65_536).contains(&value) {
+            mistakes.add(setting, "must be between 1 and 65536");
+        }
     }
     let (least, most) = (Duration::from_secs(1), Duration::from_secs(60));
     mistakes.within("limits.header_time", limits.header_time, least, most);
     mistakes.within("limits.body_time", limits.body_time, least, most);
 }
 
-fn tls(settings: &Settings, mistakes: &mut Mistakes) -> Option<Arc<rustls::ServerConfig>> {
+fn tls(settings: &Settings, mistakes: &mut Mistakes) -> Option<Arc<Reloaded<TlsAcceptor>>> {
     let (certificate, key) = match (&settings.tls.certificate, &settings.tls.key) {
-        (Some(certificate), Some(key)) => (certificate, key),
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
         (None, None) => {
             if !settings.development && settings.trusted_proxies.is_empty() {
                 mistakes.add("tls.certificate", "not set; plain HTTP is for trusted_proxies or development mode");
@@ -123,12 +144,24 @@ fn tls(settings: &Settings, mistakes: &mut Mistakes) -> Option<Arc<rustls::Serve
             return None;
         }
     };
-    let chain = mistakes.take("tls.certificate", certificates(certificate));
-    let key = mistakes.take("tls.key", PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error)));
-    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain?, key?);
-    let mut config = mistakes.take("tls.certificate", config)?;
+    let chain = mistakes.take("tls.certificate", certificates(&certificate));
+    let own = mistakes.take("tls.key", private_key(&key));
+    chain.and(own)?;
+    mistakes.load("tls", vec![certificate.clone(), key.clone()], move || {
+        acceptor(&certificate, &key).map_err(anyhow::Error::msg)
+    })
+}
+
+fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
+    let config = rustls::ServerConfig::builder().with_no_client_auth();
+    let config = config.with_single_cert(certificates(certificate)?, private_key(key)?);
+    let mut config = config.map_err(|_| "these are not a certificate and its key")?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Some(Arc::new(config))
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_file(file).map_err(|error| unreadable(file, &error))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -144,7 +177,7 @@ fn unreadable(file: &Path, error: &rustls::pki_types::pem::Error) -> String {
     format!("cannot read {}: {error}", file.display())
 }
 
-fn upstream(settings: &Settings, mistakes: &mut Mistakes) -> Option<Upstream> {
+fn upstream(settings: &Settings, mistakes: &mut Mistakes) -> Option<Arc<Reloaded<Upstream>>> {
     let identity = &settings.identity;
     let token = if identity.token_file.as_os_str().is_empty() {
         mistakes.add("identity.token_file", "not set; set it to a file with the bearer token of this caller");
@@ -169,18 +202,33 @@ fn upstream(settings: &Settings, mistakes: &mut Mistakes) -> Option<Upstream> {
     if identity.certificate.is_some() != identity.key.is_some() {
         mistakes.add("identity", "certificate and key belong together");
     }
-    let mut pem = |setting: &str, file: &Option<std::path::PathBuf>| {
-        file.as_ref().and_then(|file| {
-            let read = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()));
-            mistakes.take(setting, read)
-        })
-    };
-    let ca = pem("identity.ca_file", &identity.ca_file);
-    let own = pem("identity.certificate", &identity.certificate).zip(pem("identity.key", &identity.key));
-    mistakes.take("identity.url", Upstream::new(&identity.url, ca, own, token?))
+    let files = [
+        ("identity.ca_file", &identity.ca_file),
+        ("identity.certificate", &identity.certificate),
+        ("identity.key", &identity.key),
+    ];
+    let given = files.into_iter().filter_map(|(setting, file)| Some((setting, file.as_deref()?)));
+    let mut watched = vec![identity.token_file.clone()];
+    let mut readable = token.is_some();
+    for (setting, file) in given {
+        readable &= mistakes.take(setting, pem(file)).is_some();
+        watched.push(file.to_owned());
+    }
+    let identity = identity.clone();
+    readable.then_some(())?;
+    mistakes.load("identity", watched, move || {
+        let read = |file: &Option<PathBuf>| file.as_deref().map(pem).transpose().map_err(anyhow::Error::msg);
+        let own = read(&identity.certificate)?.zip(read(&identity.key)?);
+        let token = read_secret(&identity.token_file)?;
+        Upstream::new(&identity.url, read(&identity.ca_file)?, own, token).map_err(anyhow::Error::msg)
+    })
 }
 
-fn cookies(settings: &Settings, mistakes: &mut Mistakes) -> Option<Cookies> {
+fn pem(file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
+}
+
+fn cookies(settings: &Settings, mistakes: &mut Mistakes) -> Option<Arc<Reloaded<Cookies>>> {
     let cookie = &settings.cookie;
     // In development mode so short that its end can be tried.
     let least = Duration::from_secs(if settings.development { 1 } else { 60 });
@@ -189,12 +237,14 @@ fn cookies(settings: &Settings, mistakes: &mut Mistakes) -> Option<Cookies> {
         mistakes.add("cookie.key_file", "not set; make one with: openssl rand -base64 64 | tr -d '\\n'");
         return None;
     }
-    let text = mistakes.take("cookie.key_file", read_secret(&cookie.key_file))?;
-    mistakes.take("cookie.key_file", Cookies::parse(&text, settings.public_url.starts_with("https:")))
+    let (file, secure) = (cookie.key_file.clone(), settings.public_url.starts_with("https:"));
+    mistakes.load("cookie.key_file", vec![file.clone()], move || {
+        Cookies::parse(&read_secret(&file)?, secure).map_err(anyhow::Error::msg)
+    })
 }
 
-fn signer(actors: &ActorsSettings, mistakes: &mut Mistakes) -> Option<Signer> {
-    let Some(file) = &actors.key_file else {
+fn signer(actors: &ActorsSettings, mistakes: &mut Mistakes) -> Option<Arc<Reloaded<Signer>>> {
+    let Some(file) = actors.key_file.clone() else {
         if !(actors.issuer.is_empty() && actors.audience.is_empty()) {
             mistakes.add("actors.key_file", "not set, though there is an issuer or an audience");
         }
@@ -205,8 +255,10 @@ fn signer(actors: &ActorsSettings, mistakes: &mut Mistakes) -> Option<Signer> {
             mistakes.add(setting, "not set, though there is a key_file");
         }
     }
-    let pem = mistakes.take("actors.key_file", read_secret(file))?;
-    mistakes.take("actors.key_file", Signer::new(&pem, actors.issuer.clone(), actors.audience.clone()))
+    let (issuer, audience) = (actors.issuer.clone(), actors.audience.clone());
+    mistakes.load("actors.key_file", vec![file.clone()], move || {
+        Signer::new(&read_secret(&file)?, issuer.clone(), audience.clone()).map_err(anyhow::Error::msg)
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use proto::identity::v1::{AddressState, DeliveryState, LinkState, NotSentReason, Role};
 
-use super::{Account, Admin, Common, Failure, Forgot, Frame, Home, Link, LogIn, Outcome, Rules, Texts, Users};
+use super::{
+    Account, Admin, Common, Failure, Forgot, Frame, Home, Link, LogIn, Obstacle, Outcome, Rules, Texts, Users,
+};
 
 /// English.
 pub const ENGLISH: Texts = Texts {
@@ -60,10 +62,10 @@ pub const ENGLISH: Texts = Texts {
         sent_title: "Check your email",
         sent: "If the account exists, a mail with a link is on its way to the registered address.",
         sent_life: "The link works only once, and until the time that the mail says.",
-        not_come: "The mail does not come?",
+        not_come: "No mail yet?",
         steps: [
             "Wait a few minutes, and look into the spam folder too.",
-            "Make sure that what you typed is spelled right, then ask again.",
+            "Check that what you typed is right, then ask again.",
             "The registered address may be wrong or missing. Ask your organisation's administrator to check it.",
         ],
         again: "Ask again",
@@ -78,12 +80,15 @@ pub const ENGLISH: Texts = Texts {
         new: "New password",
         confirm: "New password again",
         save: "Save the password",
+        kept: "Your link is not lost. It can still be used once.",
+        retry: "Try again",
+        kept_password: "Your link is not lost. Please type your new password again and save it in a moment.",
         over_title: "This link does not work",
         over: "It is incomplete, has been used, or has expired.",
         over_next: "Please ask for a new one. If an administrator sent you this link, ask for it to be sent again.",
         ask_again: "Ask for a new link",
         done_title: "Your new password is saved",
-        done: "All signed-in devices have been signed out. Please log in with your new password.",
+        done: "You have been logged out on all devices. Please log in with your new password.",
     },
     rules: Rules {
         title: "The new password:",
@@ -96,11 +101,11 @@ pub const ENGLISH: Texts = Texts {
     },
     account: Account {
         title: "Account Settings",
-        intro: "Change your password here. Other signed-in devices will be signed out.",
+        intro: "Change your password here. You will be logged out on your other devices.",
         current: "Current password",
         submit: "Change the password",
         done_title: "Your password has been changed",
-        done: "Other signed-in devices have been signed out. Here you stay logged in.",
+        done: "You have been logged out on your other devices. Here you stay logged in.",
     },
     home: Home {
         hello: |name| format!("Hello {name}"),
@@ -118,6 +123,8 @@ pub const ENGLISH: Texts = Texts {
         action: "Action",
         reset: "Reset password",
         reset_of: |username| format!("Reset password of {username}"),
+        help: "How to help",
+        help_of: |username| format!("How to help {username}"),
         disabled: "disabled",
         never: "never",
         next: "Next page",
@@ -137,7 +144,22 @@ pub const ENGLISH: Texts = Texts {
         title: |username| format!("Reset the password of {username}?"),
         intro: "This user will get a mail with a link for choosing a new password. The current password stays valid \
                 until then.",
-        missing: "This user has no email address, so no link can be sent. First enter an address in the user's data.",
+        cannot: |username| format!("No link can be sent to {username} yet"),
+        instead: "What you can do",
+        missing: Obstacle {
+            why: "This user has no email address.",
+            steps: [
+                "Enter an address in the user's data, then come back to the list and send the link.",
+                "If you cannot change that data, ask for help and give the user name.",
+            ],
+        },
+        disabled: Obstacle {
+            why: "This account is disabled.",
+            steps: [
+                "If the user may log in again, enable the account in the user's data, then send the link from the list.",
+                "If you cannot change that data, ask for help and give the user name.",
+            ],
+        },
         undeliverable: "The last mail did not reach this address. First check whether it is right.",
         reason: "Reason",
         reason_hint: "Such as: asked by phone. Kept for audits.",
@@ -149,7 +171,7 @@ pub const ENGLISH: Texts = Texts {
         mail: "Mail",
         link: "Link",
         address: "Email address",
-        asked: "Asked for",
+        asked: "Requested",
         ends: "The link works until",
         reason: "Reason",
         code: "Support code",
@@ -172,8 +194,8 @@ pub const ENGLISH: Texts = Texts {
             "Nothing has changed. Open the page again, make sure that your browser accepts cookies, and try again.",
         ),
         forbidden: ("For administrators only", "Only your organisation's administrators can open this page."),
-        absent: ("Page not found", "There is nothing at this address."),
-        method: ("It cannot be opened like this", "Please start at the log-in page."),
+        absent: ("Page not found", "There is nothing at this address. It may be mistyped."),
+        method: ("This page cannot be opened like this", "Please start at the log-in page."),
         slow: ("Too slow", "What you entered did not arrive in time. Please try again."),
         large: ("Too large", "What you entered is larger than we can accept."),
         kind: ("What was sent cannot be read", "Please fill in the form on our page."),

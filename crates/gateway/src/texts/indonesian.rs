@@ -2,7 +2,9 @@
 
 use proto::identity::v1::{AddressState, DeliveryState, LinkState, NotSentReason, Role};
 
-use super::{Account, Admin, Common, Failure, Forgot, Frame, Home, Link, LogIn, Outcome, Rules, Texts, Users};
+use super::{
+    Account, Admin, Common, Failure, Forgot, Frame, Home, Link, LogIn, Obstacle, Outcome, Rules, Texts, Users,
+};
 
 /// Indonesian.
 pub const INDONESIAN: Texts = Texts {
@@ -35,11 +37,11 @@ pub const INDONESIAN: Texts = Texts {
         username: "Nama pengguna",
         password: "Kata sandi",
         organisation: "Organisasi",
-        problems: "Mohon periksa isian Anda",
+        problems: "Mohon periksa kembali isian Anda",
         to_log_in: "Kembali ke halaman masuk",
         support: |contact| format!("Perlu bantuan? Hubungi {contact}."),
         wait: |seconds| format!("Terlalu banyak percobaan. Silakan coba lagi dalam {}.", duration(seconds)),
-        away: "Layanan sedang tidak dapat dihubungi. Silakan coba lagi sebentar lagi.",
+        away: "Layanan sedang tidak dapat dihubungi. Silakan coba beberapa saat lagi.",
         support_code: "Kode bantuan",
     },
     log_in: LogIn {
@@ -59,12 +61,12 @@ pub const INDONESIAN: Texts = Texts {
                          beserta tautan untuk membuat kata sandi baru.",
         email: "Alamat email",
         sent_title: "Periksa email Anda",
-        sent: "Jika akunnya ada, email berisi tautan sedang dikirim ke alamat yang terdaftar.",
+        sent: "Jika akunnya ada, kami sedang mengirim email berisi tautan ke alamat yang terdaftar.",
         sent_life: "Tautan itu hanya dapat dipakai satu kali dan berlaku sampai waktu yang tertulis di email.",
-        not_come: "Emailnya tidak datang?",
+        not_come: "Emailnya belum sampai?",
         steps: [
             "Tunggu beberapa menit, lalu periksa juga folder spam.",
-            "Pastikan isian Anda tertulis dengan benar, lalu minta lagi.",
+            "Pastikan isian Anda sudah benar, lalu minta tautan lagi.",
             "Mungkin alamat email yang terdaftar salah atau belum ada. Minta admin organisasi Anda memeriksanya.",
         ],
         again: "Minta lagi",
@@ -72,19 +74,22 @@ pub const INDONESIAN: Texts = Texts {
     link: Link {
         title: "Buat kata sandi baru",
         paste: "Salin tautan dari email ke kolom di bawah ini, lalu lanjutkan.",
-        no_script: "Peramban Anda tidak menjalankan JavaScript, jadi tautannya tidak terbuka sendiri.",
+        no_script: "JavaScript di peramban Anda tidak aktif, jadi tautannya tidak terbuka sendiri.",
         label: "Tautan dari email",
         open: "Lanjutkan",
-        life: |minutes| format!("Tautan ini masih berlaku {} dan hanya dapat dipakai satu kali.", hours(minutes)),
+        life: |minutes| format!("Tautan ini masih berlaku {} lagi dan hanya dapat dipakai satu kali.", hours(minutes)),
         new: "Kata sandi baru",
         confirm: "Ketik lagi kata sandi baru",
         save: "Simpan kata sandi",
+        kept: "Tautan Anda tidak hangus dan masih dapat dipakai.",
+        retry: "Coba lagi",
+        kept_password: "Tautan Anda tidak hangus. Silakan ketik lagi kata sandi baru Anda, lalu simpan.",
         over_title: "Tautan ini tidak berlaku",
-        over: "Tautan ini tidak lengkap, sudah dipakai, atau kedaluwarsa.",
-        over_next: "Silakan minta tautan baru. Jika admin yang mengirim tautan ini, minta admin mengirimnya lagi.",
+        over: "Tautan ini tidak lengkap, sudah dipakai, atau sudah kedaluwarsa.",
+        over_next: "Silakan minta tautan baru. Jika tautan ini dikirim oleh admin, minta admin mengirimnya lagi.",
         ask_again: "Minta tautan baru",
         done_title: "Kata sandi baru tersimpan",
-        done: "Semua perangkat yang sedang masuk telah dikeluarkan. Silakan masuk dengan kata sandi baru Anda.",
+        done: "Sesi Anda di semua perangkat telah diakhiri. Silakan masuk dengan kata sandi baru Anda.",
     },
     rules: Rules {
         title: "Kata sandi baru:",
@@ -97,11 +102,11 @@ pub const INDONESIAN: Texts = Texts {
     },
     account: Account {
         title: "Pengaturan Akun",
-        intro: "Di sini Anda mengubah kata sandi. Perangkat lain yang sedang masuk akan dikeluarkan.",
+        intro: "Di sini Anda dapat mengubah kata sandi. Sesi Anda di perangkat lain akan diakhiri.",
         current: "Kata sandi saat ini",
         submit: "Ubah kata sandi",
         done_title: "Kata sandi telah diubah",
-        done: "Perangkat lain yang sedang masuk telah dikeluarkan. Di sini Anda tetap masuk.",
+        done: "Sesi Anda di perangkat lain telah diakhiri. Di sini Anda tetap masuk.",
     },
     home: Home {
         hello: |name| format!("Halo {name}"),
@@ -119,6 +124,8 @@ pub const INDONESIAN: Texts = Texts {
         action: "Tindakan",
         reset: "Atur ulang kata sandi",
         reset_of: |username| format!("Atur ulang kata sandi {username}"),
+        help: "Cara membantu",
+        help_of: |username| format!("Cara membantu {username}"),
         disabled: "dinonaktifkan",
         never: "belum pernah",
         next: "Halaman berikutnya",
@@ -137,12 +144,26 @@ pub const INDONESIAN: Texts = Texts {
     admin: Admin {
         title: |username| format!("Atur ulang kata sandi {username}?"),
         intro: "Pengguna ini akan menerima email berisi tautan untuk membuat kata sandi baru. Kata sandi yang sekarang \
-                tetap berlaku sampai itu dilakukan.",
-        missing: "Pengguna ini belum punya alamat email, jadi tautan tidak dapat dikirim. Isi dahulu alamat emailnya di \
-                  data pengguna.",
+                tetap berlaku sampai diganti.",
+        cannot: |username| format!("Tautan belum dapat dikirim ke {username}"),
+        instead: "Yang dapat Anda lakukan",
+        missing: Obstacle {
+            why: "Pengguna ini belum punya alamat email.",
+            steps: [
+                "Isi alamat emailnya di data pengguna, lalu kirim tautan dari daftar pengguna.",
+                "Jika Anda tidak dapat mengubah data itu, minta bantuan dan sebutkan nama penggunanya.",
+            ],
+        },
+        disabled: Obstacle {
+            why: "Akun ini dinonaktifkan.",
+            steps: [
+                "Jika pengguna ini boleh masuk lagi, aktifkan akunnya di data pengguna, lalu kirim tautan dari daftar.",
+                "Jika Anda tidak dapat mengubah data itu, minta bantuan dan sebutkan nama penggunanya.",
+            ],
+        },
         undeliverable: "Email terakhir tidak sampai ke alamat ini. Periksa dahulu apakah alamatnya benar.",
         reason: "Alasan",
-        reason_hint: "Misalnya: diminta lewat telepon. Dicatat untuk pemeriksaan.",
+        reason_hint: "Misalnya: diminta lewat telepon. Alasan ini dicatat.",
         submit: "Kirim tautan",
         cancel: "Batal",
     },
@@ -174,15 +195,15 @@ pub const INDONESIAN: Texts = Texts {
             "Belum ada yang berubah. Buka lagi halamannya, pastikan peramban Anda menerima cookie, lalu coba lagi.",
         ),
         forbidden: ("Hanya untuk admin", "Halaman ini hanya dapat dibuka oleh admin organisasi Anda."),
-        absent: ("Halaman tidak ditemukan", "Tidak ada apa-apa di alamat ini."),
-        method: ("Tidak dapat dibuka begitu", "Silakan mulai dari halaman masuk."),
+        absent: ("Halaman tidak ditemukan", "Tidak ada halaman di alamat ini. Mungkin alamatnya salah ketik."),
+        method: ("Halaman ini tidak dapat dibuka langsung", "Silakan mulai dari halaman masuk."),
         slow: ("Terlalu lama", "Isian Anda tidak tiba pada waktunya. Silakan coba lagi."),
-        large: ("Isian terlalu besar", "Isian Anda lebih besar daripada yang dapat kami terima."),
+        large: ("Isian terlalu panjang", "Isian Anda lebih panjang daripada yang dapat kami terima."),
         kind: ("Isian tidak dapat dibaca", "Silakan isi formulir di halaman kami."),
         busy: ("Terlalu banyak percobaan", "Silakan tunggu sebentar, lalu coba lagi."),
-        away: ("Layanan sedang tidak dapat dihubungi", "Silakan coba lagi sebentar lagi."),
+        away: ("Layanan sedang tidak dapat dihubungi", "Silakan coba beberapa saat lagi."),
         internal: (
-            "Ada yang salah di pihak kami",
+            "Terjadi kesalahan di pihak kami",
             "Silakan coba lagi. Jika terulang, hubungi bantuan dan sebutkan kode di bawah ini.",
         ),
     },
@@ -229,12 +250,12 @@ fn delivery(state: DeliveryState, reason: NotSentReason) -> &'static str {
 fn next(state: DeliveryState, reason: NotSentReason) -> &'static str {
     match (state, reason) {
         (DeliveryState::Pending | DeliveryState::Queued | DeliveryState::Unspecified, _) => {
-            "Biasanya email terkirim dalam beberapa detik. Lihat lagi sebentar lagi."
+            "Biasanya email terkirim dalam beberapa detik. Silakan lihat lagi nanti."
         }
         (DeliveryState::Sent, _) => "Minta pengguna memeriksa kotak masuk dan folder spam.",
         (DeliveryState::Held, _) => "Tidak ada yang perlu dilakukan. Email dikirim begitu server email kami pulih.",
-        (DeliveryState::Deferred, _) => "Tunggu percobaan berikutnya, atau periksa apakah alamat emailnya benar.",
-        (DeliveryState::Unknown, _) => "Tanyakan kepada pengguna apakah emailnya tiba. Jika tidak, kirim lagi.",
+        (DeliveryState::Deferred, _) => "Tunggu percobaan berikutnya, atau periksa apakah alamat emailnya sudah benar.",
+        (DeliveryState::Unknown, _) => "Tanyakan kepada pengguna apakah emailnya sampai. Jika belum, kirim lagi.",
         (DeliveryState::Bounced, _) => "Perbaiki alamat email pengguna di data pengguna, lalu kirim lagi.",
         (DeliveryState::NotSent, NotSentReason::NoAddress) => {
             "Isi alamat email pengguna di data pengguna, lalu kirim lagi."

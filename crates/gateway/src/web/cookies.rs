@@ -96,7 +96,9 @@ impl Cookies {
         if self.secure { format!("__Host-sandi_{name}") } else { format!("sandi_{name}") }
     }
 
-    /// Lax, not strict: a person comes from the mail, and is to be known then.
+    /// Lax, not strict: a person comes from the mail, and is to be known then. For the whole host, also below a path:
+    /// browsers demand that of the prefix, which keeps other hosts of the domain from setting a cookie of ours, while a
+    /// path keeps nobody from anything (RFC 6265, 8.5).
     fn build(&self, name: String, value: String) -> Cookie<'static> {
         Cookie::build((name, value)).path("/").http_only(true).same_site(SameSite::Lax).secure(self.secure).build()
     }

@@ -52,26 +52,27 @@ impl Visit {
     pub fn of(parts: &Parts, app: &Arc<App>) -> Self {
         let headers = &parts.headers;
         let now = app.clock.now().unix_timestamp();
-        let session = app.cookies.read(headers, Signed::Session);
+        let keys = app.cookies.current();
+        let session = keys.read(headers, Signed::Session);
         let session = session.and_then(|text| Session::read(&text, now, app.session_life));
         let mut cookies = Vec::new();
 
         let choice = Query::<Choice>::try_from_uri(&parts.uri).unwrap_or_default();
         let chosen = choice.0.lang.as_deref().and_then(Language::of);
         if let Some(language) = chosen {
-            cookies.push(app.cookies.set_language(language.tag()));
+            cookies.push(keys.set_language(language.tag()));
         }
-        let noted = || app.cookies.language(headers).as_deref().and_then(Language::of);
+        let noted = || keys.language(headers).as_deref().and_then(Language::of);
         let wish = chosen.or_else(noted).or_else(|| Language::accepted(headers));
 
-        let nonce = match (&session, app.cookies.read(headers, Signed::Visit)) {
+        let nonce = match (&session, keys.read(headers, Signed::Visit)) {
             (Some(session), _) => session.nonce.clone(),
             (None, Some(nonce)) => nonce,
             (None, None) => {
                 let nonce = draw(&*app.random);
                 // A check of the link by a machine needs no cookie.
                 if parts.method != Method::HEAD {
-                    cookies.push(app.cookies.set(Signed::Visit, &nonce));
+                    cookies.push(keys.set(Signed::Visit, &nonce));
                 }
                 nonce
             }
@@ -117,7 +118,7 @@ impl Visit {
     /// Notes the language that the person chose in a form.
     pub fn choose(&mut self, language: Language) {
         (self.language, self.wished) = (language, true);
-        self.cookies.push(self.app.cookies.set_language(language.tag()));
+        self.cookies.push(self.app.cookies.current().set_language(language.tag()));
     }
 
     /// Speaks the organisation's language from here on, if nobody wished for another.
@@ -130,14 +131,15 @@ impl Visit {
     /// Logs a person in: forms of before are over.
     pub fn begin(&mut self, session: &Session) {
         self.nonce.clone_from(&session.nonce);
-        self.cookies.push(self.app.cookies.set(Signed::Session, &session.to_text()));
-        self.cookies.push(self.app.cookies.remove(Signed::Visit));
+        let keys = self.app.cookies.current();
+        self.cookies.push(keys.set(Signed::Session, &session.to_text()));
+        self.cookies.push(keys.remove(Signed::Visit));
     }
 
     /// Logs the person out.
     pub fn end(&mut self) {
         self.session = None;
-        self.cookies.push(self.app.cookies.remove(Signed::Session));
+        self.cookies.push(self.app.cookies.current().remove(Signed::Session));
     }
 
     /// The answer, with the cookies that this visit sets.

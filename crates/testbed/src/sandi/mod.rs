@@ -87,6 +87,8 @@ pub struct Web {
     pub pages: SocketAddr,
     /// Probes and metrics.
     pub admin: SocketAddr,
+    /// What all paths begin with, such as `/akun`; may be empty.
+    pub path: &'static str,
 }
 
 /// An installation whose files are written.

@@ -148,7 +148,8 @@ pub(super) fn gateway(plan: &Plan, web: Web) -> Result<String> {
     let moved = plan.overrides.iter().rev().find_map(|given| given.text_of(Program::Identity, "grpc.listen"));
     let first = plan.identities.first().map(|listen| listen.grpc.to_string());
     let identity = format!("http://{}", moved.map(ToOwned::to_owned).or(first).context("no identity process")?);
-    let (listen, admin, url) = (web.pages.to_string(), web.admin.to_string(), format!("http://{}", web.pages));
+    let (listen, admin, url) =
+        (web.pages.to_string(), web.admin.to_string(), format!("http://{}{}", web.pages, web.path));
     let settings = toml! {
         development = true
         listen = listen

@@ -3,12 +3,12 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
 use testbed::{
-    browser::{Browser, Look, Scheme},
+    browser::{Browser, Look, Scheme, fantoccini::Locator},
     mailbox,
     smtp::read_mail,
     wait,
@@ -21,12 +21,16 @@ use crate::{
 };
 
 /// What the documents show: page, look, file.
-const SHOWN: [(&str, Look, &str); 5] = [
+const SHOWN: [(&str, Look, &str); 9] = [
     ("en-log-in", Look { width: 360, scheme: Scheme::Light }, "log-in.png"),
     ("en-sent", Look { width: 360, scheme: Scheme::Light }, "sent.png"),
     ("en-new-password", Look { width: 360, scheme: Scheme::Light }, "new-password.png"),
     ("id-new-password", Look { width: 360, scheme: Scheme::Dark }, "new-password-id-dark.png"),
+    ("en-account", Look { width: 360, scheme: Scheme::Light }, "account.png"),
     ("en-users", Look { width: 1000, scheme: Scheme::Light }, "users.png"),
+    ("id-users", Look { width: 360, scheme: Scheme::Dark }, "users-id-dark.png"),
+    ("en-reset", Look { width: 360, scheme: Scheme::Light }, "reset-user.png"),
+    ("en-outcome", Look { width: 360, scheme: Scheme::Light }, "outcome.png"),
 ];
 
 /// How long a mail may take.
@@ -36,8 +40,11 @@ const MAIL: Duration = Duration::from_secs(30);
 pub(super) async fn take(album: &Album) -> Result<usize> {
     let demo = Demo::start(&album.folder.join("demo"))?;
     let mut count = 0;
-    for (locale, new) in [("id", "awan putih di atas ladang 3"), ("en", "hujan turun pelan di kebun teh 8")] {
-        let walk = Walk { album, demo: &demo, locale };
+    for (locale, new, reason) in [
+        ("id", "awan putih di atas ladang 3", "diminta lewat telepon"),
+        ("en", "hujan turun pelan di kebun teh 8", "asked by phone"),
+    ] {
+        let walk = Walk { album, demo: &demo, locale, reason };
         count += walk.forgotten(new).await?;
         count += walk.settings(new).await?;
         count += walk.admin().await?;
@@ -50,6 +57,8 @@ struct Walk<'a> {
     album: &'a Album,
     demo: &'a Demo,
     locale: &'a str,
+    /// Why the admin resets a password.
+    reason: &'a str,
 }
 
 impl Walk<'_> {
@@ -81,6 +90,8 @@ impl Walk<'_> {
         self.log_in(USER, password).await?;
         let mut count = self.picture("home").await?;
         browser.click("#menu-account").await?;
+        browser.see("#change-form").await?;
+        count += self.picture("account").await?;
         browser.fill("#current_password", password).await?;
         browser.fill("#new_password", USER).await?;
         browser.fill("#confirm_password", ADMIN).await?;
@@ -97,13 +108,19 @@ impl Walk<'_> {
         let browser = self.browser();
         self.log_in(ADMIN, self.demo.environment.get("SANDI_DEMO_PASSWORD")?).await?;
         browser.click("#menu-users").await?;
-        browser.see("#users").await?;
+        // The mail to the demo's user is out by now; the list says so as soon as its outcome is back.
+        let sent = format!("tr[data-username={USER}] .last-reset[data-state=SENT]");
+        wait_for(browser, &sent, "#menu-users").await?;
         let mut count = self.picture("users").await?;
+        browser.click("a.help-link").await?;
+        browser.see("#obstacle").await?;
+        count += self.picture("help").await?;
+        browser.click("#menu-users").await?;
         browser.click(&format!("tr[data-username={USER}] a.reset-button")).await?;
-        browser.fill("#reason", "diminta lewat telepon").await?;
+        browser.fill("#reason", self.reason).await?;
         count += self.picture("reset").await?;
         browser.click("#reset-form > button").await?;
-        browser.see("#delivery").await?;
+        wait_for(browser, "#delivery[data-state=SENT]", "#again").await?;
         count += self.picture("outcome").await?;
         browser.click("#logout").await?;
         browser.see("#login-form").await?;
@@ -133,6 +150,19 @@ impl Walk<'_> {
 
     fn browser(&self) -> &Browser {
         &self.album.browser
+    }
+}
+
+/// Presses `again` until there is such an element.
+async fn wait_for(browser: &Browser, css: &str, again: &str) -> Result<()> {
+    let end = Instant::now() + MAIL;
+    loop {
+        browser.see(again).await?;
+        if !browser.client().find_all(Locator::Css(css)).await?.is_empty() {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "no {css}");
+        browser.click(again).await?;
     }
 }
 

@@ -45,23 +45,28 @@ impl Album {
         for width in WIDTHS {
             for scheme in Scheme::ALL {
                 let file = self.folder.join(format!("{name}-{width}-{}.png", scheme.name()));
-                self.take(Look { width, scheme }, 1.0, &file).await?;
+                let picture = self.take(Look { width, scheme }, 1.0).await?;
+                write(&file, &picture)?;
             }
         }
         Ok(WIDTHS.len() * Scheme::ALL.len())
     }
 
-    /// Takes the open page for a document.
+    /// Takes the open page for a document, as a small file.
     async fn take_for_docs(&self, look: Look, name: &str) -> Result<()> {
-        self.take(look, DENSITY, &place::top().join("docs").join(name)).await
+        let picture = self.take(look, DENSITY).await?;
+        write(&place::top().join("docs").join(name), &palette::reduce(&picture)?)
     }
 
-    async fn take(&self, look: Look, density: f64, file: &Path) -> Result<()> {
+    async fn take(&self, look: Look, density: f64) -> Result<Vec<u8>> {
         self.browser.look(look).await?;
-        let picture = self.browser.picture(density).await?;
-        fs::create_dir_all(file.parent().context("it is in a folder")?)?;
-        fs::write(file, palette::reduce(&picture)?).with_context(|| format!("cannot write {}", file.display()))
+        self.browser.picture(density).await
     }
+}
+
+fn write(file: &Path, picture: &[u8]) -> Result<()> {
+    fs::create_dir_all(file.parent().context("it is in a folder")?)?;
+    fs::write(file, picture).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Dots of a picture to a CSS pixel, for sharp text on dense screens.

@@ -19,15 +19,19 @@ pub(super) fn reduce(picture: &[u8]) -> Result<Vec<u8>> {
         .collect();
     let palette = most_frequent(&dots);
     let mut known = HashMap::new();
-    let indices: Vec<u8> =
-        dots.iter().map(|dot| *known.entry(*dot).or_insert_with(|| nearest(&palette, *dot))).collect();
+    let mut indices = Vec::with_capacity(dots.len());
+    for run in dots.chunk_by(PartialEq::eq) {
+        let index = *known.entry(run[0]).or_insert_with(|| nearest(&palette, run[0]));
+        indices.resize(indices.len() + run.len(), index);
+    }
     encode(info.width, info.height, &palette, &indices)
 }
 
 fn most_frequent(dots: &[Colour]) -> Vec<Colour> {
     let mut counts: HashMap<Colour, usize> = HashMap::new();
-    for dot in dots {
-        *counts.entry(*dot).or_default() += 1;
+    // Most of a page is of one colour: there are far fewer runs than dots.
+    for run in dots.chunk_by(PartialEq::eq) {
+        *counts.entry(run[0]).or_default() += run.len();
     }
     let mut colours: Vec<Colour> = counts.keys().copied().collect();
     // The colour itself decides between equals, so that the same picture makes the same file.

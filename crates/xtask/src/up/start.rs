@@ -201,7 +201,7 @@ fn plan(
             .map(|(grpc, admin)| Listen { grpc: grpc.address(), admin: admin.address() })
             .collect(),
         mailers: ports.mailer_admin.iter().map(|port| port.address()).collect(),
-        gateway: Some(Web { pages: ports.gateway.address(), admin: ports.gateway_admin.address() }),
+        gateway: Some(Web { pages: ports.gateway.address(), admin: ports.gateway_admin.address(), path: "" }),
         callers: state.callers.clone(),
         overrides: overrides(&options.set)?,
         environment: Vec::new(),

@@ -28,9 +28,14 @@ pub struct Stage {
 impl Stage {
     /// Toko kopi, with sari, its admin, and budi; all speak this language. The limits are wide.
     pub async fn set(locale: &str) -> Self {
+        Self::set_below("", locale).await
+    }
+
+    /// As [`Stage::set`], with all paths of the gateway below one.
+    pub async fn set_below(path: &'static str, locale: &str) -> Self {
         // The window first: who waits for one holds no world that others wait for.
         let window = Window::new().await;
-        let world = World::build().wide_limits().gateway().start().await;
+        let world = World::build().wide_limits().gateway_below(path).start().await;
         let kopi = world.organization("kopi").await;
         let person = |name: &str| Person::named(name).email(&format!("{name}@kopi.example")).locale(locale);
         world.user(&kopi, person("sari").display_name("Sari Wulandari").role(Role::Admin)).await;

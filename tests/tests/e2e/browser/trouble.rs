@@ -28,8 +28,17 @@ async fn a_session_is_over_after_the_password_changed_elsewhere() {
 }
 
 #[tokio::test]
-async fn every_page_of_trouble_is_kind_says_what_to_do_and_shows_no_secret() {
-    let mut stage = Stage::set("id").await;
+async fn every_page_of_trouble_is_kind_says_what_to_do_and_shows_no_secret_in_indonesian() {
+    trouble("id").await;
+}
+
+#[tokio::test]
+async fn every_page_of_trouble_is_kind_says_what_to_do_and_shows_no_secret_in_english() {
+    trouble("en").await;
+}
+
+async fn trouble(locale: &str) {
+    let mut stage = Stage::set(locale).await;
     let window = &stage.window;
     stage.go("/login").await;
     stage.log_in_here("budi", NEW).await;
@@ -53,8 +62,19 @@ async fn every_page_of_trouble_is_kind_says_what_to_do_and_shows_no_secret() {
     stage.go("/nowhere").await;
     window.see("#problem").await;
     window.is_kind("no such page").await;
+    stage.go("/users/%ff/reset").await;
+    window.see("#problem").await;
+    window.is_kind("a broken address").await;
     stage.go("/").await;
     stage.log_out().await;
+    window.is_kind("logged out").await;
+    stage.go("/login?note=ended").await;
+    window.is_kind("the session has ended").await;
+    window.browser().client().delete_all_cookies().await.expect("the browser answers");
+    window.click("#login-form > button").await;
+    window.see("#problem").await;
+    window.is_kind("a form that is over").await;
+    stage.go(&format!("/login?lang={locale}")).await;
 
     stage.log_in("sari", OLD).await;
     for number in 0..25 {
@@ -67,9 +87,33 @@ async fn every_page_of_trouble_is_kind_says_what_to_do_and_shows_no_secret() {
     window.see("#nobody").await;
     window.is_kind("nobody is found").await;
 
+    stage.go("/reset").await;
+    window.is_kind("the page of the link without a token").await;
+    let link = stage.link_of_budi().await;
+    window.open(&link).await;
+    assert_eq!(stage.account().await, "budi");
+
     stage.world.kill(Program::Identity, 0);
     let window = &stage.window;
+    window.fill("#new_password", NEW).await;
+    window.fill("#confirm_password", NEW).await;
+    window.click("#password-form > button").await;
+    window.see("#errors[role=alert]").await;
+    assert_eq!(stage.account().await, "budi", "the link is kept");
+    assert_eq!(window.attribute("#new_password", "value").await.as_deref(), Some(""), "but no secret");
+    window.is_kind("the password cannot be saved now").await;
+    window.open("about:blank").await;
+    window.open(&link).await;
+    window.see("#errors[role=alert]").await;
+    window.is_kind("nobody can look at the link now").await;
     stage.go("/users").await;
     window.see("#problem").await;
     window.is_kind("the service is away").await;
+
+    stage.world.start_again(Program::Identity, 0);
+    let window = &stage.window;
+    window.open("about:blank").await;
+    window.open(&link).await;
+    stage.choose(NEW).await;
+    assert!(stage.opens("budi", NEW).await, "the link was not lost");
 }

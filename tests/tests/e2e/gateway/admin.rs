@@ -1,7 +1,7 @@
 //! User Settings: who sees whom.
 
 use e2e::{Person, World, people::PASSWORD};
-use proto::identity::v1::Role;
+use proto::identity::v1::{Role, UpdateUserRequest, User, UserState};
 use uuid::Uuid;
 
 fn person(username: &str) -> Person {
@@ -78,17 +78,29 @@ async fn an_admin_learns_why_there_is_no_mail_and_cannot_act_on_an_owner() {
     world.user(&kopi, person("sari").role(Role::Admin)).await;
     let owner = world.user(&kopi, person("pemilik").role(Role::Owner)).await;
     let wayan = world.user(&kopi, Person::named("wayan")).await;
+    let gone = world.user(&kopi, person("pergi")).await;
     let mut sari = world.visitor("en");
     sari.log_in("sari", PASSWORD);
 
     let list = sari.get("/users");
     assert!(list.body.contains("class=\"address\" data-state=\"MISSING\""), "{}", list.body);
-    let page = sari.get(&format!("/users/{}/reset", wayan.user_id));
-    assert!(page.body.contains("no email address"), "{}", page.body);
-    let sent = sari.submit(&page, "reset-form", &[("reason", "asked at the desk")]);
+    assert!(list.body.contains("class=\"help-link\""), "what helps stands in place of the button");
+    let path = format!("/users/{}/reset", wayan.user_id);
+    let page = sari.get(&path);
+    assert!(page.text("obstacle").contains("no email address") && page.body.contains("What you can do"));
+    assert!(!page.has("reset-form"), "nothing is offered that cannot work: {}", page.body);
+    // Somebody whose page is older than that sends all the same, and is told.
+    let csrf = &list.form("logout-form").fields[0].1;
+    let sent = sari.post(&path, &[("csrf", csrf), ("reason", "asked at the desk")]);
     let outcome = sari.get(sent.location());
     assert_eq!(outcome.attribute("delivery", "data-state"), "NOT_SENT", "{}", outcome.body);
     assert_eq!(outcome.text("delivery"), "not sent: no email address");
+
+    let user = User { user_id: gone.user_id.clone(), state: UserState::Disabled.into(), ..Default::default() };
+    let disable = UpdateUserRequest { user: Some(user), ..Default::default() };
+    world.crm().directory.update_user(disable).await.expect("he is disabled");
+    let page = sari.get(&format!("/users/{}/reset", gone.user_id));
+    assert!(page.text("obstacle").contains("disabled") && !page.has("reset-form"), "{}", page.body);
 
     let page = sari.get(&format!("/users/{}/reset", owner.user_id));
     let refused = sari.submit(&page, "reset-form", &[("reason", "a try")]);

@@ -5,15 +5,17 @@ use std::{
     net::TcpStream,
 };
 
-use e2e::{World, resets::BOUND};
+use e2e::{World, resets::BOUND, web::Answer, world::Program};
 use http::Method;
+
+use super::pages::assert_strict;
+use crate::metrics;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Sends raw bytes, and gives all that comes back until the other end closes.
-fn raw(world: &World, bytes: &[u8]) -> String {
-    let address = world.gateway_url().replace("http://", "");
-    let mut stream = TcpStream::connect(address).expect("it listens");
+pub(super) fn raw(world: &World, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(world.gateway_address()).expect("it listens");
     stream.set_read_timeout(Some(BOUND)).expect("a bound");
     stream.write_all(bytes).expect("it reads");
     let mut answer = Vec::new();
@@ -49,7 +51,8 @@ async fn what_is_too_large_or_of_another_form_is_refused_with_a_page_and_changes
     ] {
         let answer = visitor.send(&method, path, Some(kind), body);
         assert_eq!(answer.status, status, "{method} {path} {kind}: {}", answer.body);
-        assert!(answer.body.contains("<h1>") && answer.header("cache-control") == "no-store", "{}", answer.body);
+        assert!(answer.body.contains("<h1>"), "{}", answer.body);
+        assert_strict(&answer);
     }
     assert_eq!(world.row_counts().await, before, "nothing was written");
 }
@@ -61,7 +64,9 @@ async fn who_sends_too_slowly_is_not_waited_for() {
     let before = world.row_counts().await;
     let head = "POST /forgot HTTP/1.1\r\nhost: x\r\naccept-language: en\r\n";
     let slow = raw(&world, format!("{head}content-type: {FORM}\r\ncontent-length: 100\r\n\r\nusername=b").as_bytes());
-    assert!(slow.starts_with("HTTP/1.1 408 ") && slow.contains("Too slow"), "{slow}");
+    let slow = Answer::read(&slow);
+    assert!(slow.status == 408 && slow.body.contains("Too slow"), "{}", slow.body);
+    assert_strict(&slow);
     let chunked =
         raw(&world, format!("{head}content-type: {FORM}\r\ntransfer-encoding: chunked\r\n\r\n5\r\nusern").as_bytes());
     assert!(chunked.starts_with("HTTP/1.1 408 "), "{chunked}");
@@ -70,6 +75,10 @@ async fn who_sends_too_slowly_is_not_waited_for() {
     let long =
         raw(&world, format!("GET /login HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(64 * 1024)).as_bytes());
     assert!(long.starts_with("HTTP/1.1 431 "), "{long}");
+    let longer = format!("{head}cookie: x={}\r\nconnection: close\r\n\r\n", "y".repeat(20 * 1024));
+    let longer = Answer::read(&raw(&world, longer.replace("POST /forgot", "GET /login").as_bytes()));
+    assert_eq!(longer.status, 431, "{}", longer.body);
+    assert_strict(&longer);
     assert_eq!(world.row_counts().await, before, "nothing was written");
 }
 
@@ -77,8 +86,7 @@ async fn who_sends_too_slowly_is_not_waited_for() {
 async fn connections_that_say_nothing_do_not_keep_others_out_for_long() {
     let world =
         World::build().gateway().set("gateway.limits.connections=4").set("gateway.limits.header_time=1s").start().await;
-    let address = world.gateway_url().replace("http://", "");
-    let silent: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(&address).expect("it listens")).collect();
+    let silent = silent(&world, 8);
     let answer = tokio::time::timeout(
         BOUND,
         tokio::task::spawn_blocking({
@@ -88,4 +96,83 @@ async fn connections_that_say_nothing_do_not_keep_others_out_for_long() {
     );
     assert_eq!(answer.await.expect("in time").expect("it runs"), 200);
     drop(silent);
+}
+
+/// Connections that say nothing.
+fn silent(world: &World, count: usize) -> Vec<TcpStream> {
+    let connect = || TcpStream::connect(world.gateway_address()).expect("it listens");
+    let streams: Vec<TcpStream> = (0..count).map(|_| connect()).collect();
+    for stream in &streams {
+        stream.set_read_timeout(Some(BOUND)).expect("a bound");
+    }
+    streams
+}
+
+/// How many of them the other end closes, once it has closed `least`.
+fn closed(streams: &[TcpStream], least: usize) -> usize {
+    let end = std::time::Instant::now() + BOUND;
+    loop {
+        let is_closed = |stream: &&TcpStream| {
+            stream.set_nonblocking(true).expect("it can be told");
+            let mut reading: &TcpStream = stream;
+            !matches!(reading.read(&mut [0; 16]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+        };
+        let count = streams.iter().filter(is_closed).count();
+        if count >= least {
+            return count;
+        }
+        assert!(std::time::Instant::now() < end, "{count} of {least} are closed");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[tokio::test]
+async fn one_address_has_its_share_of_the_connections_and_our_proxy_has_more() {
+    let of_address = "gateway.limits.connections_per_address=4";
+    let world = World::build().gateway().set(of_address).set("gateway.limits.header_time=60s").start().await;
+    let many = silent(&world, 20);
+    assert_eq!(world.visitor("en").get("/login").status, 200, "the oldest that say nothing go");
+    assert!(closed(&many, 16) <= 17, "and no more than must");
+    assert!(metrics::sum(&world, Program::Gateway, "sandi_web_connections_refused_total", "address") >= 16.0);
+    assert!(metrics::sum(&world, Program::Gateway, "sandi_web_connections", "") >= 1.0);
+    drop(world);
+
+    let proxy = "gateway.trusted_proxies=[\"127.0.0.1\"]";
+    let world = World::build().gateway().set(of_address).set(proxy).set("gateway.limits.header_time=60s").start().await;
+    let many = silent(&world, 20);
+    assert_eq!(world.visitor("en").get("/login").status, 200);
+    assert_eq!(closed(&many, 0), 0, "many people come by our proxy");
+}
+
+#[tokio::test]
+async fn who_sends_slowly_from_one_address_keeps_nobody_else_out() {
+    let world = World::build()
+        .gateway()
+        .set("gateway.limits.connections_per_address=4")
+        .set("gateway.limits.body_time=60s")
+        .start()
+        .await;
+    let kind = format!("content-type: {FORM}\r\ncontent-length: 100\r\nexpect: 100-continue");
+    let mut slow = silent(&world, 4);
+    for stream in &mut slow {
+        stream.write_all(format!("POST /forgot HTTP/1.1\r\nhost: x\r\n{kind}\r\n\r\n").as_bytes()).expect("it reads");
+        let mut go_on = [0; 25];
+        stream.read_exact(&mut go_on).expect("it waits for the body");
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    // Nobody else comes in from there; others do.
+    let request = b"GET /login HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let mut another = silent(&world, 1).remove(0);
+    let mut answer = String::new();
+    let read = another.write_all(request).and_then(|()| another.read_to_string(&mut answer));
+    assert!(read.is_err() || answer.is_empty(), "{answer}");
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.2:0".parse().expect("an address")).expect("the whole network is ours");
+    let stream = socket.connect(world.gateway_address()).await.expect("it listens").into_std().expect("it is ours");
+    stream.set_nonblocking(false).expect("it can be told");
+    stream.set_read_timeout(Some(BOUND)).expect("a bound");
+    (&stream).write_all(request).expect("it reads");
+    let mut answer = String::new();
+    (&stream).read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }

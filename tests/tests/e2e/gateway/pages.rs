@@ -4,19 +4,12 @@ use e2e::{Person, World, people::PASSWORD, web::Answer, world::Program};
 use http::Method;
 use proto::identity::v1::Role;
 
-use super::NEW;
+use super::{NEW, bounds::raw};
 
+/// The head of every answer, and what its body does not have.
 #[track_caller]
-fn assert_strict(answer: &Answer) {
-    let policy = answer.header("content-security-policy");
-    for rule in
-        ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
-    {
-        assert!(policy.contains(rule), "{policy}");
-    }
-    assert!(!policy.contains("unsafe"), "{policy}");
-    assert_eq!(answer.header("referrer-policy"), "no-referrer");
-    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+pub(super) fn assert_strict(answer: &Answer) {
+    assert_strict_head(answer);
     assert_eq!(answer.header("cache-control"), "no-store");
     for inline in [" style=", "<style", "<script>", " onclick=", " onload=", "javascript:", "http://", "https://", "//"]
     {
@@ -26,6 +19,22 @@ fn assert_strict(answer: &Answer) {
         let cookie = cookie.to_str().expect("ASCII");
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
     }
+}
+
+/// What the head of every answer has, also of those that are no page.
+#[track_caller]
+fn assert_strict_head(answer: &Answer) {
+    let policy = answer.header("content-security-policy");
+    for rule in
+        ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
+    {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("x-frame-options"), "DENY");
+    assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin");
 }
 
 #[tokio::test]
@@ -54,9 +63,74 @@ async fn every_page_is_strict_speaks_both_languages_and_loads_nothing_from_elsew
         let address = page.body.split(before).nth(1).and_then(|rest| rest.split('"').next()).expect("an address");
         let file = stranger.get(address);
         assert_eq!(file.status, 200);
+        assert_strict_head(&file);
         assert!(file.header("content-type").starts_with(after) && file.header("cache-control").contains("immutable"));
         let old = stranger.get(&format!("{}?v=older", address.split('?').next().expect("a path")));
         assert_eq!((old.status, old.header("cache-control")), (200, "no-cache"));
+    }
+    // What a password manager goes by.
+    for (path, fields) in [
+        (
+            "/account",
+            &[
+                ("username", "username"),
+                ("current_password", "current-password"),
+                ("new_password", "new-password"),
+                ("confirm_password", "new-password"),
+            ][..],
+        ),
+        ("/forgot", &[("username", "username")][..]),
+        ("/forgot-username", &[("email", "email")][..]),
+    ] {
+        let page = sari.get(path);
+        for (field, kind) in fields {
+            assert_eq!(page.attribute(field, "autocomplete"), *kind, "{path} {field}");
+        }
+        assert!(!page.body.contains("onpaste"), "pasting is free");
+    }
+}
+
+#[tokio::test]
+async fn what_no_page_answers_gets_a_page_of_ours_too_in_the_right_language() {
+    let world = World::build().gateway().start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("sari").email("sari@kopi.example").role(Role::Admin)).await;
+    let mut sari = world.visitor("id");
+    sari.log_in("sari", PASSWORD);
+    let session = format!("sandi_session={}", sari.cookies["sandi_session"]);
+    for (line, status) in [
+        ("GET /%ff", 404),
+        ("GET /users/%ff/reset", 400),
+        ("GET /users/%ff/resets/%fe", 400),
+        ("GET /users/%00/reset", 404),
+        ("GET /login?note=%ff&lang=%ff", 200),
+        ("GET /users?query=%ff", 200),
+        ("GET /login/", 404),
+        ("GET /static/%ff", 404),
+        ("GET //login", 404),
+        ("GET http://evil.example/nowhere", 404),
+        ("POST /static/gateway.css", 405),
+        ("PUT /login", 405),
+        ("TRACE /login", 405),
+        ("BREW /users", 405),
+        ("OPTIONS *", 404),
+    ] {
+        for language in ["id", "en"] {
+            let head = format!(
+                "{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept-language: {language}\r\ncookie: {session}\r\n\r\n"
+            );
+            let answer = Answer::read(&raw(&world, head.as_bytes()));
+            assert_eq!(answer.status, status, "{line}: {}", answer.body);
+            assert!(answer.header("content-type").starts_with("text/html"), "{line}: {:?}", answer.headers);
+            assert!(answer.body.contains(&format!("<html lang=\"{language}\">")), "{line}: {}", answer.body);
+            assert_strict(&answer);
+            if status == 405 {
+                assert!(answer.header("allow").contains("GET"), "{line}: {:?}", answer.headers);
+            }
+            if status >= 400 {
+                assert_eq!(answer.text("support-code").len(), 32, "{line}");
+            }
+        }
     }
 }
 

@@ -54,6 +54,7 @@ async fn every_mistake_is_named_at_once_and_no_secret() {
     settings.trusted_proxies = vec!["proxy".into()];
     settings.identity.url = "http://identity.example".into();
     settings.limits.connections = 0;
+    settings.limits.connections_per_address = 0;
     settings.limits.body_time = Duration::ZERO;
     settings.cookie.session_life = Duration::from_secs(1);
     settings.actors.key_file = Some(directory.path().join("token"));
@@ -64,6 +65,7 @@ async fn every_mistake_is_named_at_once_and_no_secret() {
         "trusted_proxies",
         "identity.url",
         "limits.connections",
+        "limits.connections_per_address",
         "limits.body_time",
         "cookie.session_life",
         "actors.issuer",
@@ -73,6 +75,19 @@ async fn every_mistake_is_named_at_once_and_no_secret() {
         assert!(said.contains(&format!("{name}:")), "{name} in {said}");
     }
     assert!(!said.contains("secret-token"), "{said}");
+}
+
+#[tokio::test]
+async fn a_path_is_plain() {
+    let (_directory, mut settings) = good();
+    for path in ["{id}", ":id", "a//b", "*x", "a%20b", "kopi/\u{e9}"] {
+        settings.public_url = format!("https://kopi.example/{path}");
+        assert!(mistakes(&settings).contains("public_url:"), "{path}");
+    }
+    for path in ["", "akun", "akun/", "a/b-c_d.e~f"] {
+        settings.public_url = format!("https://kopi.example/{path}");
+        assert_eq!(mistakes(&settings), "", "{path}");
+    }
 }
 
 #[tokio::test]
