@@ -1,5 +1,6 @@
 //! The port for people behind a certificate of its own.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,9 @@ use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use gateway::server::{Bounds, Edge, Proxies, edge, serve};
+use gateway::settings::Settings;
 use runtime::Reloaded;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -69,5 +71,57 @@ async fn plain_text_gets_no_page_at_the_tls_port() {
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(BOUND, stream.read_to_end(&mut answer)).await.unwrap();
     assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1 200"), "no page");
+    stop.cancel();
+}
+
+/// Writes a new certificate and its key, and gives the certificate.
+fn write_pair(settings: &Settings) -> CertificateDer<'static> {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    // First the key: in between the two do not fit together, and the last pair stays.
+    fs::write(settings.tls.key.as_ref().unwrap(), own.signing_key.serialize_pem()).unwrap();
+    fs::write(settings.tls.certificate.as_ref().unwrap(), own.cert.pem()).unwrap();
+    own.cert.der().clone()
+}
+
+/// Whether a new connection is shown this certificate.
+async fn is_shown(address: SocketAddr, certificate: &CertificateDer<'static>) -> bool {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_certificate_is_replaced_while_the_port_is_open() {
+    runtime::install_crypto();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let mut settings = Settings { public_url: "https://localhost".into(), ..Settings::default() };
+    settings.tls.certificate = Some(file("tls.crt"));
+    settings.tls.key = Some(file("tls.key"));
+    settings.identity.url = "https://localhost:1".into();
+    settings.identity.token_file = file("token");
+    settings.cookie.key_file = file("cookie-key");
+    fs::write(file("token"), "token").unwrap();
+    fs::write(file("cookie-key"), format!("{}A==", "B".repeat(85))).unwrap();
+    let first = write_pair(&settings);
+    let tls = settings.check().unwrap_or_else(|failure| panic!("{failure}")).tls.unwrap();
+
+    let stop = CancellationToken::new();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(Arc::clone(&tls).watch(stop.clone()));
+    tokio::spawn(serve(listener, Some(tls), Router::new(), bounds(), Proxies::default(), stop.clone()));
+    assert!(is_shown(address, &first).await);
+    let second = write_pair(&settings);
+    let replaced = async {
+        while !is_shown(address, &second).await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, replaced).await.expect("it is read again");
+    assert!(!is_shown(address, &first).await, "the old one is shown to nobody");
     stop.cancel();
 }
