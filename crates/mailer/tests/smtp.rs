@@ -182,6 +182,26 @@ async fn silence_is_bounded_by_the_attempts_deadline() {
 }
 
 #[tokio::test]
+async fn bare_codes_and_other_letters_are_understood() {
+    let (sink, transport) = plain().await;
+    let bare = "250-2.0.0 one\r\n250";
+    let answers = [("banner", "220"), ("EHLO", "250"), ("MAIL", bare), ("RCPT", "250"), (".", "250")];
+    for (command, answer) in answers {
+        sink.answers(command, answer);
+    }
+    assert_eq!(seen(&transport.send(&mail()).await), (Outcome::Sent, Some(Phase::Final), 250, ""));
+    sink.answers(".", "250 2.0.0 gr\u{fc}\u{df}e \u{4fe1}");
+    assert_eq!(seen(&transport.send(&mail()).await), (Outcome::Sent, Some(Phase::Final), 250, "2.0.0"));
+    sink.answers(".", &format!("250 {}", "x".repeat(60_000)));
+    assert_eq!(transport.send(&mail()).await.outcome, Outcome::Sent);
+    sink.answers("RCPT", "571 5.7.1 no");
+    let policy = Outcome::Bounced(Bounce::Policy);
+    assert_eq!(seen(&transport.send(&mail()).await), (policy, Some(Phase::Rcpt), 501, "5.7.1"));
+    sink.answers("RCPT", "550");
+    assert_eq!(seen(&transport.send(&mail()).await), (Outcome::Bounced(Bounce::Other), Some(Phase::Rcpt), 550, ""));
+}
+
+#[tokio::test]
 async fn an_endless_answer_is_cut_off() {
     let (sink, transport) = plain().await;
     sink.answers("RCPT", &format!("250 {}", "x".repeat(200_000)));

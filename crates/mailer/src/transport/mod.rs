@@ -1,6 +1,6 @@
 //! Hands mails to mail servers over SMTP.
 //!
-//! [`wire`] is the socket, [`session`] one connection's dialogue, [`relay`] a server with its few
+//! [`wire`] is the socket, [`mend`] what makes its answers readable, [`session`] one connection's dialogue, [`relay`] a server with its few
 //! connections, [`gate`] whether that server may be tried now, [`doubt`] whose fault its refusals are,
 //! [`domains`] how many mails may be under way to one recipient domain.
 
@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 mod domains;
 mod doubt;
 pub mod gate;
+mod mend;
 pub mod relay;
 mod session;
 mod starttls;

@@ -110,7 +110,8 @@ impl Session {
             Tls::StartTls(config, name) => {
                 let mut tcp = tcp;
                 let hello = relay.hello.to_string();
-                within(Phase::Connect, command, deadline, starttls::begin(&mut tcp, &hello)).await??;
+                within(Phase::Connect, command, deadline, starttls::greet(&mut tcp, &hello)).await??;
+                within(Phase::Tls, command, deadline, starttls::begin(&mut tcp)).await??;
                 (handshake(tcp, config, name, command, deadline).await?, BANNER)
             }
         };

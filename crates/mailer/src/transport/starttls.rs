@@ -12,26 +12,34 @@ use super::session::Failure;
 /// Longest answer in clear.
 const LIMIT: usize = 16 * 1024;
 
-/// Brings a fresh connection to where the TLS handshake begins.
-pub(super) async fn begin<S>(stream: &mut S, hello: &str) -> Result<(), Failure>
+/// Says hello on a fresh connection, and hears that TLS is offered.
+pub(super) async fn greet<S>(stream: &mut S, hello: &str) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     expect(answer(stream).await, Phase::Connect, 220)?;
-    say(stream, &format!("EHLO {hello}\r\n")).await?;
+    say(stream, Phase::Connect, &format!("EHLO {hello}\r\n")).await?;
     let ehlo = expect(answer(stream).await, Phase::Connect, 250)?;
     let offered =
         ehlo.lines().any(|line| line.get(4..).is_some_and(|keyword| keyword.trim().eq_ignore_ascii_case("STARTTLS")));
     if !offered {
         return Err(Failure::silent(Phase::Tls, "the relay does not offer STARTTLS"));
     }
-    say(stream, "STARTTLS\r\n").await?;
+    Ok(())
+}
+
+/// Takes up the offer: the TLS handshake comes next.
+pub(super) async fn begin<S>(stream: &mut S) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    say(stream, Phase::Tls, "STARTTLS\r\n").await?;
     expect(answer(stream).await, Phase::Tls, 220)?;
     Ok(())
 }
 
-async fn say<S: AsyncWrite + Unpin>(stream: &mut S, command: &str) -> Result<(), Failure> {
-    stream.write_all(command.as_bytes()).await.map_err(|error| Failure::io(Phase::Connect, &error))
+async fn say<S: AsyncWrite + Unpin>(stream: &mut S, phase: Phase, command: &str) -> Result<(), Failure> {
+    stream.write_all(command.as_bytes()).await.map_err(|error| Failure::io(phase, &error))
 }
 
 /// One answer, of one or more lines. Bytes behind it are refused: somebody put them there to be
@@ -46,7 +54,7 @@ async fn answer<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<String> {
             if end < text.len() {
                 return Err(io::Error::other("the relay sent more than its answer before TLS"));
             }
-            return String::from_utf8(text).map_err(|_| io::Error::other("not text"));
+            return Ok(String::from_utf8_lossy(&text).into_owned());
         }
         if text.len() > LIMIT {
             return Err(io::Error::other("the answer is too long"));
@@ -93,7 +101,10 @@ mod tests {
                 let _ = theirs.read(&mut command).await;
             }
         };
-        let client = async move { begin(&mut ours, "mailer.example").await };
+        let client = async move {
+            greet(&mut ours, "mailer.example").await?;
+            begin(&mut ours).await
+        };
         let (result, ()) = tokio::join!(client, server);
         result
     }
@@ -102,6 +113,8 @@ mod tests {
     async fn an_offer_that_is_taken_up_leads_to_the_handshake() {
         let offer = "250-relay.example\r\n250-SIZE 1000\r\n250-starttls\r\n250 8BITMIME\r\n";
         assert!(talk(&["220 relay.example\r\n", offer, "220 go\r\n"]).await.is_ok());
+        let bare = "250-relay.example\n250-STARTTLS\n250\n";
+        assert!(talk(&["220\n", bare, "220\r\n"]).await.is_ok());
     }
 
     #[tokio::test]

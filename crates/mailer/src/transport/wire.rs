@@ -2,10 +2,11 @@
 //!
 //! lettre's own connect leaves Nagle's algorithm on, which costs 44 ms a mail, and upgrades to TLS
 //! with bytes read before it still in its buffer. So the socket is ours: it counts what was
-//! written, bounds what an answer may be, is encrypted before lettre sees it, hears which extensions
+//! written, bounds what an answer may be, makes it readable, is encrypted before lettre sees it, hears which extensions
 //! the server offers, and can send a command ahead (RFC 2920), which lettre cannot.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -18,8 +19,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use super::mend::Mend;
+
 /// An answer longer than this is no answer (Postfix's limit is about the same).
 const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// Bytes that are read of an answer at one time.
+const HEARD_AT_ONCE: usize = 1024;
 
 /// What lettre reads as a banner after STARTTLS, where the server does not send one again.
 pub(super) const BANNER: &[u8] = b"220 encrypted\r\n";
@@ -29,8 +35,9 @@ pub(super) const BANNER: &[u8] = b"220 encrypted\r\n";
 pub(super) struct Wire {
     stream: Stream,
     peer: SocketAddr,
-    /// To be read before anything of the stream.
-    first: &'static [u8],
+    mend: Mend,
+    /// Mended, to be read before anything more of the stream.
+    unread: VecDeque<u8>,
     /// Since the last write.
     answered: usize,
     /// Bytes of the next commands that were sent ahead.
@@ -82,14 +89,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream, first: &'static [u8]) -> io::Result<Self> {
+    /// `first` is read before anything of the stream.
+    pub(super) fn new(stream: Stream, first: &[u8]) -> io::Result<Self> {
         let peer = match &stream {
             Stream::Plain(tcp) => tcp.peer_addr(),
             Stream::Tls(tls) => tls.get_ref().0.peer_addr(),
         }?;
         let view = View::default();
         *lock(&view.0.hello) = Some(Vec::new());
-        Ok(Self { stream, peer, first, answered: 0, sent_ahead: 0, view })
+        let unread = first.iter().copied().collect();
+        Ok(Self { stream, peer, mend: Mend::default(), unread, answered: 0, sent_ahead: 0, view })
     }
 
     pub(super) fn view(&self) -> View {
@@ -106,25 +115,38 @@ impl AsyncTokioStream for Wire {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.first.is_empty() {
-            let length = this.first.len().min(buffer.remaining());
-            let (now, later) = this.first.split_at(length);
-            buffer.put_slice(now);
-            this.first = later;
-            return Poll::Ready(Ok(()));
+        if this.unread.is_empty() {
+            ready!(this.poll_hear(cx))?;
         }
-        let before = buffer.filled().len();
-        ready!(match &mut this.stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+        let length = this.unread.len().min(buffer.remaining());
+        let (front, back) = this.unread.as_slices();
+        let of_front = length.min(front.len());
+        buffer.put_slice(&front[..of_front]);
+        buffer.put_slice(&back[..length - of_front]);
+        this.unread.drain(..length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Wire {
+    /// Reads of the stream what is there; nothing more is unread when the server is done.
+    fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut heard = [0; HEARD_AT_ONCE];
+        let mut heard = ReadBuf::new(&mut heard);
+        ready!(match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, &mut heard),
+            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, &mut heard),
         })?;
-        this.answered += buffer.filled().len() - before;
-        if let Some(heard) = &mut *lock(&this.view.0.hello) {
-            heard.extend_from_slice(&buffer.filled()[before..]);
-        }
-        if this.answered > ANSWER_LIMIT {
+        self.answered += heard.filled().len();
+        if self.answered > ANSWER_LIMIT {
             return Poll::Ready(Err(io::Error::other("the answer is too long")));
         }
+        let mut mended = Vec::with_capacity(heard.filled().len() + 2);
+        self.mend.mend(heard.filled(), &mut mended);
+        if let Some(hello) = &mut *lock(&self.view.0.hello) {
+            hello.extend_from_slice(&mended);
+        }
+        self.unread.extend(mended);
         Poll::Ready(Ok(()))
     }
 }
