@@ -101,6 +101,9 @@ async fn a_server_that_fails_us_holds_mails_until_it_is_mended_and_health_says_w
         (Rule::reply(Phase::Auth, 535, "5.7.8 wrong password"), "auth", "535 5.7.8"),
         (Rule::reply(Phase::Hello, 250, plain), "tls", "does not offer STARTTLS"),
         (Rule::at(Phase::Banner, Act::Silence), "connect", "no answer in time"),
+        (Rule::at(Phase::Hello, Act::Silence), "connect", "no answer in time"),
+        (Rule::at(Phase::StartTls, Act::Silence), "tls", "no answer in time"),
+        (Rule::at(Phase::Auth, Act::Silence), "auth", "no answer in time"),
         (Rule::at(Phase::Banner, Act::Trickle(BYTE)), "connect", "no answer in time"),
     ];
     for (rule, phase, cause) in moods {
@@ -171,6 +174,19 @@ async fn a_server_that_closes_at_its_banner_defers_mails() {
     let request = world.request_reset("budi").await;
     let deferred = world.reset_in(&request, DeliveryState::Deferred).await;
     assert_eq!(told(&deferred.attempts[0]), (DeliveryState::Deferred, "connect", 421, "4.3.2"));
+    world.sink().behave();
+    world.reset_in(&request, DeliveryState::Sent).await;
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_at_the_sender_defers_mails() {
+    let world = impatient().set(r#"identity.resets.retry_gaps=["2s"]"#).start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+    world.script(Rule::at(Phase::Mail, Act::Silence));
+    let request = world.request_reset("budi").await;
+    let deferred = world.reset_in(&request, DeliveryState::Deferred).await;
+    assert_eq!(told(&deferred.attempts[0]), (DeliveryState::Deferred, "mail", 0, ""));
     world.sink().behave();
     world.reset_in(&request, DeliveryState::Sent).await;
 }
