@@ -149,8 +149,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
                 Ok(())
             }
             Command::Parked(command) => {
-                say(parked::run(&command, &settings).await?.trim_end());
-                Ok(())
+                let (text, end) = parked::run(&command, &settings).await?;
+                say(text.trim_end());
+                end
             }
             Command::Topology(command) => topology::run(command, &settings).await,
             Command::Organization(command) => directory::organization(command, settings).await,

@@ -164,6 +164,7 @@ impl Status {
             Outcome::Held => "held",
             Outcome::Expired => "expired",
             Outcome::Parked => "parked",
+            Outcome::Again => "again",
             Outcome::Unspecified => "unspecified",
         }
     }
@@ -185,12 +186,15 @@ impl Status {
             Outcome::Bounced => DeliveryState::Bounced,
             Outcome::Unknown => DeliveryState::Unknown,
             Outcome::Held => DeliveryState::Held,
-            Outcome::Expired | Outcome::Parked | Outcome::Unspecified => DeliveryState::NotSent,
+            Outcome::Expired | Outcome::Parked | Outcome::Again | Outcome::Unspecified => DeliveryState::NotSent,
         }
     }
 }
 
 async fn apply(service: &Service, status: &Status, measures: &Measures) -> Result<(), StoreError> {
+    if status.outcome == Outcome::Again {
+        return try_again(service, status.event_id).await;
+    }
     let mut transaction = service.store.begin().await?;
     if let Some(refused) = status.speaks_of_address() {
         users::lock_addressees(&mut transaction, status.event_id, refused).await?;
@@ -221,8 +225,13 @@ async fn apply(service: &Service, status: &Status, measures: &Measures) -> Resul
         DeliveryEvent::Held => outbox::heard(&mut transaction, status.event_id).await?,
         _ => {}
     }
-    if event.is_final() {
-        outbox::delete(&mut transaction, &[status.event_id]).await?;
+    match (event, &waiting) {
+        // An operator may have it tried again once the cause is gone: its row waits for that.
+        (DeliveryEvent::NotSent(NotSentReason::Parked), Some(waiting)) => {
+            outbox::schedule(&mut transaction, status.event_id, waiting.attempt, None, waiting.unknowns).await?;
+        }
+        _ if event.is_final() => outbox::delete(&mut transaction, &[status.event_id]).await?,
+        _ => {}
     }
     resets::advance(&mut transaction, &[status.event_id], event, beside).await?;
     judge_address(&mut transaction, status).await?;
@@ -234,6 +243,20 @@ async fn apply(service: &Service, status: &Status, measures: &Measures) -> Resul
     if let Some((kind, seconds)) = asked {
         measures.acceptance.record(seconds.max(0.0), &[KeyValue::new("kind", kind_label(kind))]);
     }
+    Ok(())
+}
+
+/// An operator wants another attempt at a mail that was put aside. The relay makes it, and looks before it as before each
+/// one: what was revoked, used or re-addressed meanwhile is not mailed.
+async fn try_again(service: &Service, event_id: Uuid) -> Result<(), StoreError> {
+    let mut transaction = service.store.begin().await?;
+    let waiting = outbox::lock_waiting(&mut transaction, event_id).await?;
+    tracing::info!(messaging.message.id = %event_id, waits = waiting.is_some(), "a mail is asked for again");
+    let Some(waiting) = waiting else { return Ok(()) };
+    let next = waiting.attempt.saturating_add(1);
+    outbox::schedule(&mut transaction, event_id, next, Some(waiting.now), waiting.unknowns).await?;
+    transaction.commit().await?;
+    service.relay_bell.notify_one();
     Ok(())
 }
 
@@ -270,7 +293,7 @@ fn delivery_event(status: &Status, waiting: Option<&Waiting>) -> DeliveryEvent {
         Outcome::Held => DeliveryEvent::Held,
         Outcome::Unknown => DeliveryEvent::Unknown { second: waiting.is_none_or(|waiting| waiting.unknowns > 0) },
         Outcome::Parked => DeliveryEvent::NotSent(NotSentReason::Parked),
-        Outcome::Expired | Outcome::Unspecified => DeliveryEvent::NotSent(NotSentReason::Expired),
+        Outcome::Expired | Outcome::Again | Outcome::Unspecified => DeliveryEvent::NotSent(NotSentReason::Expired),
     }
 }
 

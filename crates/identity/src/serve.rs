@@ -56,10 +56,12 @@ pub struct Parts {
 /// Where the broker is, and who we are there.
 ///
 /// # Errors
-/// When `amqp.url` is not set or no URL.
+/// When `amqp.url` is not set or no URL, or `amqp.ca_file` cannot be used.
 pub fn broker(settings: &Settings) -> anyhow::Result<Broker> {
     let url = url_from(settings.amqp.url_file.as_deref(), settings.amqp.url.as_ref(), "amqp.url")?;
-    Ok(Broker::new(url, "sandi-identity").context("amqp.url")?.declaring(settings.amqp.declare))
+    let broker = Broker::new(url, "sandi-identity").context("amqp.url")?;
+    let broker = broker.trusting(settings.amqp.ca_file.as_deref()).context("amqp.ca_file")?;
+    Ok(broker.declaring(settings.amqp.declare))
 }
 
 impl Parts {
@@ -173,7 +175,7 @@ pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
 /// Shows when certificates end and how old keys are.
 fn observe_ages(settings: &Settings) {
     let tls = &settings.grpc.tls;
-    let files = [("grpc", &tls.certificate), ("client_ca", &tls.client_ca)];
+    let files = [("grpc", &tls.certificate), ("client_ca", &tls.client_ca), ("broker_ca", &settings.amqp.ca_file)];
     let files = files.into_iter().filter_map(|(name, file)| Some((name, file.clone()?)));
     runtime::ages::observe_certificates(files.collect());
     runtime::ages::observe_keys(settings.keys.directory.clone(), &["identity", "mailer"]);

@@ -168,13 +168,15 @@ pub struct AmqpSettings {
     pub url: Option<SecretString>,
     /// File with that URL.
     pub url_file: Option<PathBuf>,
+    /// Certificates (PEM) of a private authority, trusted beside the public ones.
+    pub ca_file: Option<PathBuf>,
     /// Whether exchanges, queues and bindings are declared at start; otherwise `topology apply` does, as an operator.
     pub declare: bool,
 }
 
 impl Default for AmqpSettings {
     fn default() -> Self {
-        Self { url: None, url_file: None, declare: true }
+        Self { url: None, url_file: None, ca_file: None, declare: true }
     }
 }
 

@@ -71,7 +71,8 @@ Examples:
     Parked(messaging::parked::desk::Command),
     /// Take in a mail that tells of a bounce (RFC 3464), from a file or a mail server's pipe.
     #[command(after_help = "Example: mailer bounce --config /etc/sandi/mailer.toml < bounce.eml\n\n\
-        Exit codes are those of sysexits.h: 65 not a notification of ours, 75 try again later.")]
+        Exit codes are those of sysexits.h: 65 not a notification of ours; 75 whatever is amiss on our side, wrong \
+        settings and usage too, so that the mail server keeps the mail and tries again.")]
     Bounce(bounce::Bounce),
     /// Send a made-up mail the way that the real ones go, and say how far it came.
     #[command(after_help = "Example: mailer send-test me@example.com --config /etc/sandi/mailer.toml")]
@@ -93,6 +94,16 @@ Examples:
     },
 }
 
+/// The exit code of a command line that is not understood, or that asks for help. A mail server that pipes a bounce is
+/// to keep it when the words beside that one are wrong.
+pub fn usage_code(error: &clap::Error, mut words: impl Iterator<Item = std::ffi::OsString>) -> u8 {
+    match error.exit_code() {
+        0 => 0,
+        _ if words.any(|word| word == "bounce") => runtime::exit::TEMPORARY,
+        _ => runtime::exit::USAGE,
+    }
+}
+
 /// Does what the command line says.
 ///
 /// # Errors
@@ -106,7 +117,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         _ => {}
     }
     let sources = cli.settings.sources();
-    let (settings, origins) = runtime::config::load_with_origins::<Settings>(&sources)?;
+    let loaded = runtime::config::load_with_origins::<Settings>(&sources).map_err(Failure::from);
+    // Whoever pipes a bounce here keeps it only if this is said to pass.
+    let passing = |failure| if matches!(cli.command, Command::Bounce(_)) { bounce::passing(failure) } else { failure };
+    let (settings, origins) = loaded.map_err(passing)?;
     if let Command::Config(Config::Dump) = cli.command {
         return print(&origins.dump(&settings)?);
     }
@@ -114,12 +128,13 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         let answer = runtime::admin::ask_ready(settings.admin.listen);
         return answer.map_err(|why| Failure::Failed(anyhow::anyhow!(why))).and_then(|text| print(&text));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| passing(error.into()))?;
     runtime.block_on(async {
         match cli.command {
             Command::Serve => serve(settings, &origin(&sources)).await,
             Command::CheckConfig => check_config(&settings).await,
-            Command::Parked(command) => print(&parked::run(&command, &settings).await?),
+            Command::Parked(command) => tell(parked::run(&command, &settings).await?),
             Command::SendTest(command) => tell(send_test::run(&command, &settings).await?),
             Command::Doctor(command) => tell(doctor::run(&command, &settings).await?),
             Command::Bounce(command) => print(&bounce::run(&command, &settings).await?),

@@ -104,9 +104,13 @@ where
                 let claimed: String = delivery.message_id.iter().flat_map(|id| id.chars().take(64)).collect();
                 tracing::warn!(reason, messaging.message.id = claimed, "parked: cannot be opened");
                 self.metrics.parked(reason);
+                if reason.ends_with("_key_unknown") {
+                    self.metrics.key_unknown();
+                }
                 return Verdict::Park;
             }
         };
+        self.metrics.key_known();
         if let Some(published) = delivery.published.filter(|_| !delivery.redelivered) {
             let now = self.clock.now();
             self.metrics.queue_wait((now - published).as_seconds_f64());

@@ -3,9 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use mailer::cli::{Cli, run};
+use mailer::cli::{Cli, run, usage_code};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    runtime::exit::run(|| run(cli))
+    match Cli::try_parse() {
+        Ok(cli) => runtime::exit::run(|| run(cli)),
+        Err(error) => {
+            // A reader that has gone away is no failure.
+            let _ = error.print();
+            ExitCode::from(usage_code(&error, std::env::args_os()))
+        }
+    }
 }

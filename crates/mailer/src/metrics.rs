@@ -1,6 +1,8 @@
 //! What the mailer counts.
 
-use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
 use opentelemetry::{KeyValue, global};
 
 use crate::event::MailEvent;
@@ -15,7 +17,12 @@ pub struct Metrics {
     parked: Counter<u64>,
     repeated: Counter<u64>,
     held: UpDownCounter<i64>,
+    strange: Gauge<u64>,
+    strange_in_a_row: AtomicU64,
 }
+
+/// So many messages in a row for keys that are not here are no forger's: the directory of keys is the wrong one.
+const STRANGE: u64 = 3;
 
 /// A mail is held for as long as this lives.
 pub struct Holding<'a>(&'a UpDownCounter<i64>);
@@ -54,8 +61,14 @@ impl Default for Metrics {
                 .i64_up_down_counter("sandi.mailer.held")
                 .with_description("Mails that wait for a mail server by our own fault.")
                 .build(),
+            strange: meter
+                .u64_gauge("sandi.mailer.key.unknown")
+                .with_description("Messages in a row that name a key that is not here; 0 once one opens.")
+                .build(),
+            strange_in_a_row: AtomicU64::new(0),
         };
         metrics.held.add(0, &[]);
+        metrics.strange.record(0, &[]);
         metrics
     }
 }
@@ -90,6 +103,22 @@ impl Metrics {
     /// A message was put aside.
     pub fn parked(&self, reason: &'static str) {
         self.parked.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    /// A message names a key that is not here.
+    pub fn key_unknown(&self) {
+        let count = self.strange_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        self.strange.record(count, &[]);
+        if count == STRANGE {
+            tracing::error!(count, "mails are sealed with keys that are not in keys.directory, one after the other");
+        }
+    }
+
+    /// A message was opened.
+    pub fn key_known(&self) {
+        if self.strange_in_a_row.swap(0, Ordering::Relaxed) > 0 {
+            self.strange.record(0, &[]);
+        }
     }
 
     /// A message came again.

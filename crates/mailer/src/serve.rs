@@ -59,8 +59,9 @@ pub async fn serve(settings: Settings, source: &str) -> Result<(), Failure> {
 
 /// Shows when certificates end and how old keys are.
 fn observe_ages(settings: &Settings) {
-    let authorities = settings.smtp.relays.iter().filter_map(|relay| Some(("relay_ca", relay.ca_file.clone()?)));
-    runtime::ages::observe_certificates(authorities.collect());
+    let relays = settings.smtp.relays.iter().filter_map(|relay| Some(("relay_ca", relay.ca_file.clone()?)));
+    let broker = settings.amqp.ca_file.clone().map(|file| ("broker_ca", file));
+    runtime::ages::observe_certificates(relays.chain(broker).collect());
     runtime::ages::observe_keys(settings.keys.directory.clone(), &["identity", "mailer"]);
 }
 

@@ -43,13 +43,15 @@ pub struct AmqpSettings {
     /// The URL itself.
     #[serde(serialize_with = "runtime::secret::masked")]
     pub url: Option<SecretString>,
+    /// Certificates (PEM) of a private authority, trusted beside the public ones.
+    pub ca_file: Option<PathBuf>,
     /// Whether exchanges, queues and bindings are declared at start; otherwise `identity topology apply` does.
     pub declare: bool,
 }
 
 impl Default for AmqpSettings {
     fn default() -> Self {
-        Self { url_file: None, url: None, declare: true }
+        Self { url_file: None, url: None, ca_file: None, declare: true }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Connections to the broker. Every step is bounded in time, and an abandoned one leaves nothing behind.
 
 use std::{
-    fmt,
+    fmt, fs,
     future::Future,
     net::{Shutdown, TcpStream},
     os::fd::{AsFd, BorrowedFd},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,6 +16,10 @@ use lapin::{
     protocol::{AMQPErrorKind, AMQPSoftError},
     tcp::{AMQPUriTcpExt, AsyncTcpStream, OwnedTLSConfig},
     uri::AMQPUri,
+};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
 };
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
@@ -38,6 +43,9 @@ pub enum BrokerError {
     /// The setting does not name a broker. The text never repeats the URL, which has a password in it.
     #[error("the AMQP URL is not usable: {0}")]
     Url(&'static str),
+    /// The file of a private authority cannot be used.
+    #[error("no certificates of an authority: {0}")]
+    Authorities(String),
     /// No connection came about: refused, reset, TLS, log-in, vhost.
     #[error("cannot connect to the broker")]
     Connect(#[source] Fault),
@@ -172,6 +180,8 @@ pub(crate) fn reason(error: &dyn std::error::Error) -> String {
 pub struct Broker {
     inner: Arc<Inner>,
     declares: bool,
+    /// PEM.
+    authorities: Option<Arc<str>>,
 }
 
 struct Inner {
@@ -187,7 +197,8 @@ impl fmt::Debug for Broker {
 }
 
 impl Broker {
-    /// Takes `amqp://user:password@host:port/vhost`, or `amqps://` for TLS against the public roots.
+    /// Takes `amqp://user:password@host:port/vhost`, or `amqps://` for TLS against the public roots (see
+    /// [`Broker::trusting`]).
     /// User, password and vhost are percent-encoded. `program` (`sandi-identity`) names the
     /// connections in the broker's management page and the messages' `app_id`.
     ///
@@ -197,7 +208,21 @@ impl Broker {
     pub fn new(url: SecretString, program: &str) -> Result<Self, BrokerError> {
         parse(url.expose_secret())?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Ok(Self { inner: Arc::new(Inner { url, program: program.to_owned(), host }), declares: true })
+        let inner = Arc::new(Inner { url, program: program.to_owned(), host });
+        Ok(Self { inner, declares: true, authorities: None })
+    }
+
+    /// Trusts the certificates in this file (PEM) beside the public authorities: of a private authority, say. None: the
+    /// public ones only. The file is read once.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Authorities`] if it cannot be read, or holds no certificate or one that cannot sign.
+    pub fn trusting(self, file: Option<&Path>) -> Result<Self, BrokerError> {
+        let Some(file) = file else { return Ok(self) };
+        let pem = fs::read_to_string(file).map_err(|error| BrokerError::Authorities(error.to_string()))?;
+        check_authorities(&pem).map_err(BrokerError::Authorities)?;
+        Ok(Self { authorities: Some(pem.into()), ..self })
     }
 
     /// Whether exchanges, queues and bindings are declared (the default), or only looked at because the
@@ -231,11 +256,11 @@ impl Broker {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let socket = SocketSlot::default();
         let slot = socket.clone();
+        let tls = OwnedTLSConfig { cert_chain: self.authorities.as_deref().map(str::to_owned), identity: None };
         let connecting = Connection::connector(
             uri,
             lapin::runtime::default_runtime().map_err(|error| BrokerError::Connect(Fault(error)))?,
             async move |uri, runtime| {
-                let tls = OwnedTLSConfig::default();
                 let stream = uri.connect_with_config_async(tls.as_ref(), &runtime);
                 let stream = timeout(CONNECT_BOUND, stream).await.map_err(std::io::Error::from)??;
                 let descriptor = match &stream {
@@ -304,6 +329,15 @@ impl SocketSlot {
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
+}
+
+fn check_authorities(pem: &str) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() { Err("none in the file".to_owned()) } else { Ok(()) }
 }
 
 fn parse(url: &str) -> Result<AMQPUri, BrokerError> {
@@ -387,6 +421,22 @@ mod tests {
         }
         assert!(conflict("PRECONDITION_FAILED - unknown delivery tag 5").is_none());
     }
+
+    #[test]
+    fn a_file_without_an_authoritys_certificate_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let broker = || Broker::new("amqps://host/vhost".into(), "sandi-test").expect("a broker");
+        for (name, text) in [("empty", ""), ("text", "not PEM\n"), ("broken", BROKEN)] {
+            let file = folder.path().join(name);
+            fs::write(&file, text).expect("it is written");
+            assert!(matches!(broker().trusting(Some(&file)), Err(BrokerError::Authorities(_))), "{name}");
+        }
+        let missing = folder.path().join("missing");
+        assert!(matches!(broker().trusting(Some(&missing)), Err(BrokerError::Authorities(_))));
+        assert!(broker().trusting(None).is_ok());
+    }
+
+    const BROKEN: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
     #[test]
     fn a_broker_does_not_show_its_url() {

@@ -42,14 +42,19 @@ pub struct Parked {
 
 /// The first `limit` messages of `queue`, by when they were put aside. They stay there: nothing is
 /// acknowledged, and they are ready again when this returns. The same messages come in the same order
-/// each time.
+/// each time. `seen` is told how many there are so far.
 ///
 /// # Errors
 ///
 /// [`BrokerError::Absent`] if there is no such queue, else what [`Broker`] says of connections.
-pub async fn peek(broker: &Broker, queue: &str, limit: usize) -> Result<Vec<Parked>, BrokerError> {
+pub async fn peek(
+    broker: &Broker,
+    queue: &str,
+    limit: usize,
+    seen: impl FnMut(usize),
+) -> Result<Vec<Parked>, BrokerError> {
     let link = broker.connect("peek").await?;
-    let result = get(link.connection(), queue, limit).await;
+    let result = get(link.connection(), queue, limit, seen).await;
     link.close().await;
     result.map(|mut parked| {
         // A quorum queue takes many messages that come back at once in any order.
@@ -62,18 +67,41 @@ fn order(parked: &Parked) -> (Option<OffsetDateTime>, Option<&str>, &[u8]) {
     (parked.time, parked.message_id.as_deref(), &parked.body)
 }
 
+/// AMQP's `delivery_mode` of a message that is written to disk.
+const PERSISTENT: u8 = 2;
+
 /// How long the broker may take to give back what a look took out.
 const COMING_BACK: Duration = Duration::from_secs(5);
 
 /// What becomes of a parked message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It stays.
     Keep,
-    /// It goes back into the queue it came from, as if it came for the first time.
-    Replay,
+    /// It is tried again.
+    Replay(WayBack),
     /// It is thrown away.
     Discard,
+}
+
+/// How a parked message is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WayBack {
+    /// It goes into the queue it came from, as if it came for the first time.
+    Queue,
+    /// Its writer is asked for it, and writes it anew unless it is superseded by now.
+    Writer(Ask),
+}
+
+/// A message that asks for another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The exchange that the writer hears.
+    pub exchange: &'static str,
+    /// The routing key.
+    pub routing_key: &'static str,
+    /// What it says.
+    pub body: Vec<u8>,
 }
 
 /// Goes once through the messages of `parked` until `decide` has said of `meant` of them what becomes of them; the others
@@ -106,7 +134,7 @@ async fn go_through(
 ) -> Result<(), BrokerError> {
     let channel = broker::channel(connection).await?;
     broker::within(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-    let mut way_back = WayBack { channel: &channel, work, open: false };
+    let mut back = Back { channel: &channel, work, open: false };
     let patience = Instant::now() + COMING_BACK;
     let mut decided = 0;
     while decided < meant {
@@ -124,41 +152,55 @@ async fn go_through(
         decided += 1;
         match fate {
             Fate::Keep => continue,
-            Fate::Replay => way_back.take(&message).await?,
+            Fate::Replay(WayBack::Queue) => back.take(&message).await?,
+            Fate::Replay(WayBack::Writer(ask)) => back.ask(ask, &message.1).await?,
             Fate::Discard => {}
         }
         broker::within(acker.ack(BasicAckOptions::default())).await?;
     }
-    way_back.close().await?;
+    back.close().await?;
     broker::close_channel(&channel).await;
     Ok(())
 }
 
-/// An exchange named like the work queue, for as long as it is needed: the default exchange would ask for rights to
-/// write to any queue, and the one that the message came by belongs to the other side.
-struct WayBack<'a> {
+/// Puts messages back. Into the queue by an exchange named like it, for as long as that is needed: the default exchange
+/// would ask for rights to write to any queue, and the one that the message came by belongs to the other side.
+struct Back<'a> {
     channel: &'a Channel,
     work: &'static str,
     open: bool,
 }
 
-impl WayBack<'_> {
+impl Back<'_> {
     async fn take(&mut self, (parked, properties): &(Parked, BasicProperties)) -> Result<(), BrokerError> {
         if !self.open {
             topology::durable_exchange(self.channel, self.work, ExchangeKind::Fanout).await?;
             topology::bind_queue(self.channel, self.work, self.work, "").await?;
             self.open = true;
         }
-        // Without what the broker wrote on it, so that its returns are counted anew.
+        self.publish(self.work, &parked.routing_key, &parked.body, properties).await
+    }
+
+    async fn ask(&self, ask: Ask, properties: &BasicProperties) -> Result<(), BrokerError> {
+        self.publish(ask.exchange, ask.routing_key, &ask.body, properties).await
+    }
+
+    async fn publish(
+        &self,
+        exchange: &'static str,
+        routing_key: &str,
+        body: &[u8],
+        properties: &BasicProperties,
+    ) -> Result<(), BrokerError> {
+        // Without what the broker wrote on it, so that its returns are counted anew; to disk, whatever it was before.
         let trace = TraceHeaders::from_table(properties.headers().as_ref());
-        let properties = properties.clone().with_headers(trace.to_table());
+        let properties = properties.clone().with_headers(trace.to_table()).with_delivery_mode(PERSISTENT);
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let (exchange, key) = (self.work.into(), parked.routing_key.as_str().into());
-        let sent = self.channel.basic_publish(exchange, key, options, &parked.body, properties);
+        let sent = self.channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties);
         let confirmed = broker::within(async { sent.await?.await }).await?;
         match confirmed {
             Confirmation::Ack(None) => Ok(()),
-            _ => Err(BrokerError::Lost(format!("queue {}", self.work))),
+            _ => Err(BrokerError::Lost(format!("exchange {exchange}"))),
         }
     }
 
@@ -171,7 +213,12 @@ impl WayBack<'_> {
     }
 }
 
-async fn get(connection: &Connection, queue: &str, limit: usize) -> Result<Vec<Parked>, BrokerError> {
+async fn get(
+    connection: &Connection,
+    queue: &str,
+    limit: usize,
+    mut seen: impl FnMut(usize),
+) -> Result<Vec<Parked>, BrokerError> {
     let channel = broker::channel(connection).await?;
     let mut parked = Vec::new();
     let mut last = None;
@@ -179,6 +226,7 @@ async fn get(connection: &Connection, queue: &str, limit: usize) -> Result<Vec<P
         let Some(message) = next(&channel, queue).await? else { break };
         last = Some(message.delivery.acker.clone());
         parked.push(read(message).0);
+        seen(parked.len());
     }
     // Whatever was not acknowledged goes back when the channel closes; told so, it goes back at once.
     if let Some(last) = last {

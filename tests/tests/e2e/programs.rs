@@ -1,5 +1,6 @@
 //! The two programs as an operator meets them: commands, settings, exit codes.
 
+mod broker_tls;
 mod certificates;
 mod commands;
 mod keys;

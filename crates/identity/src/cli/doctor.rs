@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use messaging::broker::Broker;
 use messaging::queues::{self, Watch};
-use runtime::config::url_from;
 use runtime::exit::Failure;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +24,6 @@ type Found = Result<String, String>;
 
 /// Tries everything, one line each; fails when one of them failed.
 pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
-    let amqp = settings.amqp.clone();
     let parts = match Parts::assemble(settings) {
         Ok(parts) => parts,
         Err(error) => return Err(Failure::Config(format!("{error:#}"))),
@@ -42,22 +40,11 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     tell("database", within(database(&parts.service)).await);
     tell("clock", within(clock(&parts.service)).await);
     tell("hashing", within(hashing(&parts.service)).await);
-    let url = url_from(amqp.url_file.as_deref(), amqp.url.as_ref(), "amqp.url");
-    tell(
-        "broker",
-        match url.map_err(|error| error.to_string()).and_then(|url| new_broker(url).map_err(|e| e.to_string())) {
-            Ok(broker) => within(queues(broker)).await,
-            Err(error) => Err(error),
-        },
-    );
+    tell("broker", within(queues(parts.broker)).await);
     match failed {
         0 => Ok(()),
         count => Err(Failure::Failed(anyhow::anyhow!("{count} of the checks failed"))),
     }
-}
-
-fn new_broker(url: secrecy::SecretString) -> Result<Broker, messaging::BrokerError> {
-    Broker::new(url, "sandi-identity")
 }
 
 async fn within(check: impl Future<Output = Found>) -> Found {

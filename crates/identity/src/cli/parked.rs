@@ -1,8 +1,9 @@
-//! `identity parked`: statuses that were put aside, and why.
+//! `identity parked`: statuses that were put aside, and why. A status only informs, so that it can go back into its queue
+//! however old it is.
 
 use anyhow::Context as _;
 use messaging::parked::Parked;
-use messaging::parked::desk::{self, Command, Desk, Explained, moment, plain};
+use messaging::parked::desk::{self, Command, Desk, Explained, WayBack, moment, plain};
 use messaging::topology::{IDENTITY_MAIL_STATUS, IDENTITY_PARKED};
 use prost::Message as _;
 use proto::mailer::events::v1::MailStatus;
@@ -14,11 +15,12 @@ use crate::feedback::is_understood;
 use crate::serve::broker;
 use crate::settings::Settings;
 
-pub(super) async fn run(command: &Command, settings: &Settings) -> Result<String, Failure> {
+pub(super) async fn run(command: &Command, settings: &Settings) -> Result<(String, Result<(), Failure>), Failure> {
     let broker = broker(settings)?;
     let desk =
         Desk { parked: IDENTITY_PARKED, work: IDENTITY_MAIL_STATUS, explain: &explained, now: SystemClock.now() };
-    Ok(desk::run(command, &broker, &desk).await.context("parked messages")?)
+    let (text, end) = desk::run(command, &broker, &desk).await.context("parked messages")?;
+    Ok((text, end.context("parked messages").map_err(Failure::from)))
 }
 
 fn explained(message: &Parked) -> Explained {
@@ -28,7 +30,7 @@ fn explained(message: &Parked) -> Explained {
             made: None,
             reason: "body_malformed".to_owned(),
             advice: "it was not written by the mailer: find out who may publish to the broker",
-            can_go_back: false,
+            way_back: None,
             facts: Vec::new(),
         };
     };
@@ -44,15 +46,23 @@ fn explained(message: &Parked) -> Explained {
         made: time,
         reason: reason.to_owned(),
         advice,
-        can_go_back: understood,
+        way_back: understood.then_some(WayBack::Queue),
         facts: vec![
             ("event", plain(&status.event_id)),
             ("attempt", status.attempt.to_string()),
             ("attempted", moment(time)),
             ("outcome", plain(status.outcome().as_str_name())),
             ("relay", plain(&status.relay)),
-            ("code", plain(&format!("{} {}", status.smtp_code, status.enhanced_code))),
+            ("code", code(&status)),
             ("phase", plain(&status.phase)),
         ],
+    }
+}
+
+/// What the mail server answered; empty: nothing.
+fn code(status: &MailStatus) -> String {
+    match status.smtp_code {
+        0 => plain(&status.enhanced_code),
+        code => plain(format!("{code} {}", status.enhanced_code).trim_end()),
     }
 }

@@ -49,6 +49,8 @@ pub(super) async fn run(command: Command, settings: &Settings) -> Result<(), Fai
             let url = url_from(file, given, "amqp.url")?;
             let broker =
                 Broker::new(url, "sandi-topology").map_err(|error| Failure::Config(format!("amqp.url: {error}")))?;
+            let broker = broker.trusting(settings.amqp.ca_file.as_deref());
+            let broker = broker.map_err(|error| Failure::Config(format!("amqp.ca_file: {error}")))?;
             let done = apply(&broker).await.map_err(|error| Failure::Failed(anyhow::anyhow!(error.reason())))?;
             done.iter().for_each(|line| say(line));
         }

@@ -31,13 +31,20 @@ pub(super) struct Bounce {
     recipient: Option<String>,
 }
 
+/// A mail server tries again what is temporary and nothing else, and what is amiss here will be mended.
+pub(super) fn passing(failure: Failure) -> Failure {
+    match failure {
+        Failure::Config(text) => Failure::Temporary(anyhow!(text)),
+        Failure::Failed(error) => Failure::Temporary(error),
+        as_it_is => as_it_is,
+    }
+}
+
 /// Says what it did. A mail that is no notification of ours is a fault of the input, which a mail server
 /// does not try again; what is missing on our side is, after a while.
 pub(super) async fn run(bounce: &Bounce, settings: &Settings) -> Result<String, Failure> {
-    // A mail server tries again what is temporary and nothing else, and what is amiss here will be mended.
-    let temporary = |failure: Failure| Failure::Temporary(anyhow!("{failure}"));
-    let (broker, keys, letterhead) = settings.check_bounce().map_err(temporary)?;
-    let mail = bounce.read().map_err(temporary)?;
+    let (broker, keys, letterhead) = settings.check_bounce().map_err(passing)?;
+    let mail = bounce.read().map_err(passing)?;
     let data = |text: &str| Failure::Data(text.to_owned());
     let mut found =
         Notification::read(&mail).ok_or_else(|| data("the mail is no delivery status notification (RFC 3464)"))?;

@@ -8,19 +8,23 @@ use std::time::{Duration, SystemTime};
 use anyhow::anyhow;
 use clap::Args;
 use messaging::parked::desk::moment;
-use messaging::topology::{MAILER_REQUESTS, ready_messages};
+use messaging::parked::peek;
+use messaging::topology::{MAILER_PARKED, MAILER_REQUESTS, ready_messages};
 use messaging::{Broker, BrokerError};
 use runtime::{Clock, Failure, SystemClock, SystemRandom};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::Told;
+use super::parked::unopened;
 use super::send_test::{self, SendTest};
 use crate::outcome::Phase;
 use crate::settings::{Checked, Settings};
 use crate::transport::SmtpTransport;
 use crate::transport::gate::Fault;
 
+/// Parked messages that are looked at.
+const PARKED: usize = 1_000;
 /// How long a name may take to be found.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
@@ -63,6 +67,7 @@ pub(super) async fn run(command: &Doctor, settings: &Settings) -> Result<Told, F
     findings.good("keys", &format!("{:?}", checked.keys.current()));
     clock(&mut findings, &settings.keys.directory);
     broker(&mut findings, &checked.broker).await;
+    parked(&mut findings, &checked).await;
     names(&mut findings, &checked).await;
     relays(&mut findings, checked).await;
     if let Some(address) = &command.send_test {
@@ -90,6 +95,24 @@ async fn broker(findings: &mut Findings, broker: &Broker) {
     match ready_messages(broker, MAILER_REQUESTS).await {
         Ok(count) => findings.good("broker", &format!("reached; {count} messages wait in {MAILER_REQUESTS}")),
         Err(error) => findings.bad("broker", &error.reason(), broker_advice(&error)),
+    }
+}
+
+/// What was put aside tells whether the other side seals to our keys: it does not say so by itself.
+async fn parked(findings: &mut Findings, checked: &Checked) {
+    match peek(&checked.broker, MAILER_PARKED, PARKED, |_| ()).await {
+        Ok(messages) if messages.is_empty() => findings.good("parked", "nothing"),
+        Ok(messages) => {
+            let unopened = unopened(&checked.keys.current(), &messages);
+            for (reason, (count, advice)) in &unopened {
+                findings.bad("parked", &format!("{count} messages: {reason}"), advice);
+            }
+            let other = messages.len() - unopened.values().map(|(count, _)| count).sum::<usize>();
+            if other > 0 {
+                findings.note("parked", &format!("{other} messages that open: see `mailer parked list`"));
+            }
+        }
+        Err(error) => findings.note("parked", &format!("cannot be looked at: {}", error.reason())),
     }
 }
 

@@ -1,19 +1,29 @@
 //! `mailer parked`: what was put aside, and why. A message is opened again to say so; what is in
 //! it is never shown.
+//!
+//! A replay does not put the message back: its links may have been revoked or used meanwhile, or its address changed, and
+//! there is no telling from here. The identity service is asked for the mail, looks, and publishes it anew from its
+//! outbox, or not.
+
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use messaging::keys::Keys;
 use messaging::parked::Parked as Message;
-use messaging::parked::desk::{self, Command, Desk, Explained, moment, plain};
+use messaging::parked::desk::{self, Ask, Command, Desk, Explained, WayBack, moment, plain};
 use messaging::seal::decode_event;
-use messaging::topology::{MAILER_PARKED, MAILER_REQUESTS};
+use messaging::topology::{MAIL_STATUS, MAILER_EVENTS, MAILER_PARKED, MAILER_REQUESTS};
 use prost::Message as _;
 use proto::identity::events::v1::MailHeader;
+use proto::mailer::events::v1::MailStatus;
+use proto::mailer::events::v1::mail_status::Outcome;
 use runtime::{Clock, Failure, SystemClock};
 use time::OffsetDateTime;
 
+use super::Told;
 use crate::event::MailEvent;
 use crate::render::time_of;
+use crate::report::timestamp;
 use crate::sample::letterhead;
 use crate::settings::Settings;
 
@@ -21,15 +31,27 @@ use crate::settings::Settings;
 struct Why {
     reason: String,
     advice: &'static str,
-    can_go_back: bool,
+    way_back: Option<WayBack>,
 }
 
-pub(super) async fn run(command: &Command, settings: &Settings) -> Result<String, Failure> {
+pub(super) async fn run(command: &Command, settings: &Settings) -> Result<Told, Failure> {
     let (broker, keys) = settings.check_parked()?;
     let keys = keys.current();
     let now = SystemClock.now();
     let explain = |message: &Message| explained(&keys, message, now);
-    Ok(desk::run(command, &broker, &desk(&explain, now)).await.context("parked messages")?)
+    let (text, end) = desk::run(command, &broker, &desk(&explain, now)).await.context("parked messages")?;
+    Ok((text, end.context("parked messages").map_err(Failure::from)))
+}
+
+/// Why messages cannot be opened, each with how many there are and what to do.
+pub(super) fn unopened(keys: &Keys, messages: &[Message]) -> BTreeMap<&'static str, (usize, &'static str)> {
+    let mut reasons = BTreeMap::new();
+    for message in messages {
+        if let Err(reason) = MailEvent::open(keys, &message.routing_key, &message.body) {
+            reasons.entry(reason).or_insert((0, advice(reason))).0 += 1;
+        }
+    }
+    reasons
 }
 
 fn desk<'a>(explain: &'a dyn Fn(&Message) -> Explained, now: OffsetDateTime) -> Desk<'a> {
@@ -37,12 +59,12 @@ fn desk<'a>(explain: &'a dyn Fn(&Message) -> Explained, now: OffsetDateTime) -> 
 }
 
 fn explained(keys: &Keys, message: &Message, now: OffsetDateTime) -> Explained {
-    let Why { reason, advice, can_go_back } = why(keys, message, now);
+    let Why { reason, advice, way_back } = why(keys, message, now);
     let header = header(message);
     let event_id = header.as_ref().map(|(header, _)| plain(&header.event_id)).filter(|id| !id.is_empty());
     let made = header.as_ref().and_then(|(header, _)| time_of(header.event_time.as_ref()));
     let facts = header.map(|(header, attempt)| facts(keys, message, &header, attempt)).unwrap_or_default();
-    Explained { event_id, made, reason, advice, can_go_back, facts }
+    Explained { event_id, made, reason, advice, way_back, facts }
 }
 
 fn facts(keys: &Keys, message: &Message, header: &MailHeader, attempt: u32) -> Vec<(&'static str, String)> {
@@ -61,13 +83,13 @@ fn facts(keys: &Keys, message: &Message, header: &MailHeader, attempt: u32) -> V
 }
 
 fn why(keys: &Keys, message: &Message, now: OffsetDateTime) -> Why {
-    let stays = |reason: String, advice| Why { reason, advice, can_go_back: false };
+    let stays = |reason: String, advice| Why { reason, advice, way_back: None };
     let event = match MailEvent::open(keys, &message.routing_key, &message.body) {
         Ok(event) => event,
         Err(reason) => return stays(reason.to_owned(), advice(reason)),
     };
     if event.header.expire_time <= now {
-        return stays("expired".to_owned(), "nothing: its links are over; the person can ask again");
+        return stays("expired".to_owned(), "nothing: its time is over; the person can ask again");
     }
     let (reason, advice) = match event.render(now, &letterhead()) {
         Err(error) => {
@@ -80,7 +102,19 @@ fn why(keys: &Keys, message: &Message, now: OffsetDateTime) -> Why {
         ),
         Ok(_) => ("it opens and renders now", "the cause is gone, a key or a version perhaps: replay it"),
     };
-    Why { reason: reason.to_owned(), advice, can_go_back: true }
+    Why { reason: reason.to_owned(), advice, way_back: Some(WayBack::Writer(again(&event, now))) }
+}
+
+/// Asks the identity service for another attempt.
+fn again(event: &MailEvent, now: OffsetDateTime) -> Ask {
+    let status = MailStatus {
+        event_id: event.header.event_id.to_string(),
+        attempt: event.attempt,
+        attempt_time: Some(timestamp(now)),
+        outcome: Outcome::Again.into(),
+        ..MailStatus::default()
+    };
+    Ask { exchange: MAILER_EVENTS, routing_key: MAIL_STATUS, body: status.encode_to_vec() }
 }
 
 fn advice(reason: &str) -> &'static str {

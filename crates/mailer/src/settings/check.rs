@@ -101,7 +101,7 @@ fn broker(settings: &Settings, mistakes: &mut Mistakes) -> Option<Broker> {
         .map_err(|error| mistakes.0.push(error.to_string()))
         .ok()?;
     let broker = mistakes.take("amqp.url", Broker::new(url, "sandi-mailer"))?;
-    let broker = broker.declaring(amqp.declare);
+    let broker = mistakes.take("amqp.ca_file", broker.trusting(amqp.ca_file.as_deref()))?.declaring(amqp.declare);
     if !settings.development && broker.has_built_in_login() {
         mistakes.add("amqp.url", "the broker's built-in login (guest) is for development mode only");
     }

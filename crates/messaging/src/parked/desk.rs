@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use self::table::Row;
 pub use self::table::{moment, plain};
+pub use super::{Ask, WayBack};
 use super::{Fate, Parked, peek, settle};
 use crate::broker::{Broker, BrokerError};
 
@@ -40,7 +41,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Put messages back into their queue: those that may go well now.
+    /// Have messages tried again that may go well now: a status goes back into its queue; a mail is asked for again,
+    /// and the identity service sends it only if its links still live and its address is the same.
     #[command(after_help = "Example: mailer parked replay --all, or identity parked replay 1")]
     Replay {
         /// Which.
@@ -127,9 +129,9 @@ pub struct Explained {
     pub reason: String,
     /// What to do.
     pub advice: &'static str,
-    /// Whether it may go well when it is tried again.
-    pub can_go_back: bool,
-    /// What else may be shown: label and value.
+    /// How it is tried again; none: it would not go well.
+    pub way_back: Option<WayBack>,
+    /// What else may be shown: label and value. Those without a value are left out.
     pub facts: Vec<(&'static str, String)>,
 }
 
@@ -142,6 +144,9 @@ pub enum DeskError {
     /// There is no such message.
     #[error("there is no parked message {0}; there are {1}")]
     NoSuch(Name, usize),
+    /// None of those that were meant can be tried again.
+    #[error("nothing was put back: {0} left where they are")]
+    NothingBack(usize),
     /// Nobody agreed.
     #[error("nothing is discarded: {0}")]
     NotAgreed(&'static str),
@@ -150,30 +155,40 @@ pub enum DeskError {
 /// Messages looked at, at most: they are all held in memory.
 const LIMIT: usize = 10_000;
 
-/// Does it, and gives what is to be printed.
+/// Does it, and gives what is to be printed, and whether what was to be done was.
 ///
 /// # Errors
-/// See [`DeskError`].
-pub async fn run(command: &Command, broker: &Broker, desk: &Desk<'_>) -> Result<String, DeskError> {
-    let messages = peek(broker, desk.parked, LIMIT).await?;
-    match command {
-        Command::List { json } => Ok(list(desk, &messages, *json)),
+/// See [`DeskError`]; then there is nothing to print.
+pub async fn run(
+    command: &Command,
+    broker: &Broker,
+    desk: &Desk<'_>,
+) -> Result<(String, Result<(), DeskError>), DeskError> {
+    let mut progress = Progress::new("read", None);
+    let messages = peek(broker, desk.parked, LIMIT, |count| progress.at(count)).await?;
+    drop(progress);
+    let text = match command {
+        Command::List { json } => list(desk, &messages, *json),
         Command::Show { message, json } => {
             let index = find(desk, &messages, *message)?;
-            Ok(show(desk, index, &messages[index], *json))
+            show(desk, index, &messages[index], *json)
         }
         Command::Replay { which, json } => {
-            let fate = |explained: &Explained| if explained.can_go_back { Fate::Replay } else { Fate::Keep };
-            Ok(told(desk, *json, act(broker, desk, which, &messages, fate).await?))
+            let fate = |explained: &Explained| explained.way_back.clone().map_or(Fate::Keep, Fate::Replay);
+            let done = act(broker, desk, which, &messages, fate).await?;
+            let all_kept = !done.is_empty() && done.iter().all(|(_, fate)| *fate == Fate::Keep);
+            let end = if all_kept { Err(DeskError::NothingBack(done.len())) } else { Ok(()) };
+            return Ok((told(desk, *json, done), end));
         }
         Command::Discard { which, yes, json } => {
             let count = if which.all { messages.len() } else { 1 };
             if !yes {
                 agree(count)?;
             }
-            Ok(told(desk, *json, act(broker, desk, which, &messages, |_| Fate::Discard).await?))
+            told(desk, *json, act(broker, desk, which, &messages, |_| Fate::Discard).await?)
         }
-    }
+    };
+    Ok((text, Ok(())))
 }
 
 /// The list.
@@ -223,14 +238,16 @@ async fn act(
         }
     }
     let mut done: Vec<(usize, Row, Fate)> = Vec::new();
-    let mut progress = Progress::new(messages.len());
     let count = meant.values().map(Vec::len).sum();
+    let mut progress = Progress::new("done", Some(messages.len()));
+    let mut looked_at = 0;
     let settled = settle(broker, desk.parked, desk.work, count, |message| {
-        progress.step();
+        looked_at += 1;
+        progress.at(looked_at);
         let index = meant.get_mut(message.body.as_slice()).and_then(Vec::pop)?;
         let row = rows[index].take()?;
         let fate = fate(&row.explained);
-        done.push((index, row, fate));
+        done.push((index, row, fate.clone()));
         Some(fate)
     });
     settled.await?;
@@ -256,8 +273,9 @@ fn agree(count: usize) -> Result<(), DeskError> {
 
 /// How far it is, where somebody looks on and there is much to do.
 struct Progress {
-    all: usize,
-    done: usize,
+    what: &'static str,
+    all: Option<usize>,
+    watched: bool,
     shown: bool,
 }
 
@@ -265,16 +283,19 @@ impl Progress {
     /// From so many on it is shown.
     const MANY: usize = 100;
 
-    fn new(all: usize) -> Self {
-        Self { all, done: 0, shown: all >= Self::MANY && std::io::stderr().is_terminal() }
+    fn new(what: &'static str, all: Option<usize>) -> Self {
+        Self { what, all, watched: std::io::stderr().is_terminal(), shown: false }
     }
 
-    fn step(&mut self) {
-        self.done += 1;
-        if self.shown && (self.done.is_multiple_of(25) || self.done == self.all) {
-            eprint!("\r{} of {}", self.done, self.all);
-            let _ = std::io::stderr().flush();
+    fn at(&mut self, count: usize) {
+        let many = self.all.unwrap_or(count) >= Self::MANY;
+        if !self.watched || !many || !(count.is_multiple_of(25) || self.all == Some(count)) {
+            return;
         }
+        self.shown = true;
+        let of = self.all.map_or_else(String::new, |all| format!(" of {all}"));
+        eprint!("\r{count}{of} {}", self.what);
+        let _ = std::io::stderr().flush();
     }
 }
 

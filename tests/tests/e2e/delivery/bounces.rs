@@ -12,12 +12,16 @@ type Said = (i32, String);
 
 /// Pipes a mail into the command, as a mail server does.
 fn pipe(world: &World, arguments: &[&str], mail: &str) -> Said {
+    pipe_by(world, &world.path("mailer.toml").display().to_string(), arguments, mail)
+}
+
+/// As [`pipe`], with settings from elsewhere.
+fn pipe_by(world: &World, settings: &str, arguments: &[&str], mail: &str) -> Said {
     let program = world.sandi().plan().programs.join("mailer");
     let mut child = std::process::Command::new(program)
         .arg("bounce")
         .args(arguments)
-        .arg("--config")
-        .arg(world.path("mailer.toml"))
+        .args(["--config", settings])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -114,6 +118,13 @@ async fn what_is_no_bounce_of_ours_changes_nothing() {
     std::fs::write(&url, "amqp://nobody:nothing@127.0.0.1:1/none\n").expect("it is written");
     let away = format!("--set=amqp.url_file={}", url.display());
     let (code, said) = pipe(&world, &["--recipient", &sender, &away], &bare);
+    assert_eq!(code, 75, "{said}");
+    for amiss in [["--set=smtp.unknown=1"], ["--set=amqp.ca_file=/nowhere"], ["--no-such-argument"], ["/no/such/file"]]
+    {
+        let (code, said) = pipe(&world, &amiss, &bare);
+        assert_eq!(code, 75, "{amiss:?}: {said}");
+    }
+    let (code, said) = pipe_by(&world, "/no/such/settings.toml", &[], &bare);
     assert_eq!(code, 75, "{said}");
     let (code, said) = pipe(&world, &["--recipient", &sender], &bare);
     assert_eq!(code, 0, "{said}");

@@ -63,7 +63,11 @@ fn each_message_says_why_it_was_parked() {
     assert_eq!(of(&|m| m.reason = Some("delivery_limit".to_owned())), limit);
     assert_eq!(of(&|_| {}), "it opens and renders now");
     let later = NOW + time::Duration::hours(1);
-    assert_eq!(why(&mailer, &good, later).reason, "expired");
+    let expired = why(&mailer, &good, later);
+    assert_eq!((expired.reason.as_str(), expired.way_back), ("expired", None));
+    let Some(WayBack::Writer(ask)) = why(&mailer, &good, NOW).way_back else { panic!("it is asked for again") };
+    let status = MailStatus::decode(ask.body.as_slice()).unwrap();
+    assert_eq!((status.event_id, status.outcome), (EVENT_ID.to_string(), Outcome::Again.into()));
 }
 
 #[test]

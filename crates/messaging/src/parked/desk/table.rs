@@ -6,7 +6,7 @@ use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::Explained;
-use crate::parked::{Fate, Parked};
+use crate::parked::{Fate, Parked, WayBack};
 
 /// A message as it is shown.
 pub(super) struct Row {
@@ -48,8 +48,14 @@ impl Row {
         }
     }
 
+    /// What is known of it.
+    fn facts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let facts = self.explained.facts.iter().map(|(label, value)| (*label, value.as_str()));
+        facts.filter(|(_, value)| !value.is_empty())
+    }
+
     fn json(&self) -> Json<'_> {
-        let facts = self.explained.facts.iter().map(|(label, value)| (label.replace(' ', "_"), value.as_str()));
+        let facts = self.facts().map(|(label, value)| (label.replace(' ', "_"), value));
         Json {
             number: self.number,
             parked: &self.parked,
@@ -63,7 +69,7 @@ impl Row {
             facts: facts.collect(),
             why: &self.explained.reason,
             what_to_do: self.explained.advice,
-            can_go_back: self.explained.can_go_back,
+            can_go_back: self.explained.way_back.is_some(),
         }
     }
 }
@@ -121,7 +127,7 @@ pub(super) fn one(row: &Row) -> String {
     line("routing key", &row.routing_key);
     line("message id", &row.message_id);
     line("size", &format!("{} bytes", row.size));
-    for (label, value) in &row.explained.facts {
+    for (label, value) in row.facts() {
         line(label, value);
     }
     line("why", &row.explained.reason);
@@ -134,7 +140,10 @@ pub(super) fn done(done: &[(Row, Fate)], work: &str) -> String {
     for (row, fate) in done {
         let Row { number, event, explained, .. } = row;
         let _ = match fate {
-            Fate::Replay => writeln!(text, "{number}  {event}  put back into {work}"),
+            Fate::Replay(WayBack::Queue) => writeln!(text, "{number}  {event}  put back into {work}"),
+            Fate::Replay(WayBack::Writer(_)) => {
+                writeln!(text, "{number}  {event}  asked for again: it is sent if it is not superseded by now")
+            }
             Fate::Discard => writeln!(text, "{number}  {event}  discarded"),
             Fate::Keep => writeln!(text, "{number}  {event}  not put back: {}; {}", explained.reason, explained.advice),
         };
@@ -142,8 +151,9 @@ pub(super) fn done(done: &[(Row, Fate)], work: &str) -> String {
     if done.is_empty() {
         text.push_str("nothing is parked\n");
     } else if done.len() > 1 {
-        let count = |of: Fate| done.iter().filter(|(_, fate)| *fate == of).count();
-        let (back, gone, left) = (count(Fate::Replay), count(Fate::Discard), count(Fate::Keep));
+        let count = |of: fn(&Fate) -> bool| done.iter().filter(|(_, fate)| of(fate)).count();
+        let back = count(|fate| matches!(fate, Fate::Replay(_)));
+        let (gone, left) = (count(|fate| *fate == Fate::Discard), count(|fate| *fate == Fate::Keep));
         let _ = writeln!(text, "{back} put back, {gone} discarded, {left} left where they are");
     }
     text
@@ -161,7 +171,8 @@ pub(super) fn json_done(done: &[(Row, Fate)]) -> String {
     let mut all = Vec::new();
     for (row, fate) in done {
         let done = match fate {
-            Fate::Replay => "replayed",
+            Fate::Replay(WayBack::Queue) => "replayed",
+            Fate::Replay(WayBack::Writer(_)) => "asked_for_again",
             Fate::Discard => "discarded",
             Fate::Keep => "kept",
         };
@@ -183,9 +194,14 @@ pub fn moment(time: Option<OffsetDateTime>) -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// Text of a stranger, for a terminal: no control characters, not endless.
+/// Text of a stranger, for a terminal: not endless, and nothing in it that is not seen, moves the cursor, turns the
+/// direction of writing or sits on its neighbour (Unicode's categories C and Z, and marks).
 pub fn plain(text: &str) -> String {
-    text.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars().take(64).map(|c| if is_seen(c) { c } else { '?' }).collect()
+}
+
+fn is_seen(c: char) -> bool {
+    matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1
 }
 
 #[cfg(test)]
@@ -201,7 +217,7 @@ mod tests {
                 made: Some(now - time::Duration::minutes(minutes)),
                 reason: String::new(),
                 advice: "",
-                can_go_back: false,
+                way_back: None,
                 facts: Vec::new(),
             };
             let message = Parked {
@@ -220,5 +236,8 @@ mod tests {
     fn text_of_a_stranger_is_made_safe() {
         assert_eq!(plain("\u{1b}[2J\n"), "?[2J?");
         assert_eq!(plain(&"x".repeat(100)).len(), 64);
+        // Overrides and isolates of direction, zero width, line separator, a byte order mark, a combining mark.
+        assert_eq!(plain("a\u{202e}b\u{2066}c\u{200b}d\u{2028}e\u{feff}f\u{301}"), "a?b?c?d?e?f?");
+        assert_eq!(plain("it's \"a\\b\" é 信"), "it's \"a\\b\" é 信");
     }
 }
