@@ -131,10 +131,13 @@ impl Measures {
         let refused = meter.u64_counter("sandi.hasher.refused").with_description(
             "Jobs of the hasher that were not done: busy (refused early) or gone (the caller had gone).",
         );
+        let refused = refused.build();
+        // There from the start, so that its first one is an increase.
+        refused.add(0, &[KeyValue::new("reason", "busy")]);
         Self {
             wait: seconds("sandi.hasher.wait", "How long jobs waited for a hashing thread."),
             duration: seconds("sandi.hasher.duration", "How long a hashing thread worked on a job."),
-            refused: refused.build(),
+            refused,
         }
     }
 }

@@ -52,6 +52,8 @@ pub async fn run(service: Arc<Service>, stop: CancellationToken) {
         .u64_counter("sandi.resets.issued")
         .with_description("Requests the issuer has finished, by outcome.")
         .build();
+    // There from the start, so that its first one is an increase.
+    issued.add(0, &[KeyValue::new("outcome", "internal")]);
     while !stop.is_cancelled() {
         let full = match issue_batch(&service, &issued).await {
             Ok(count) => count == usize::try_from(BATCH).unwrap_or_default(),

@@ -74,6 +74,10 @@ pub async fn run(service: Arc<Service>, broker: Broker, publisher: Publisher, st
             .with_description("From handing an event to the broker to its confirm, its return, or giving up.")
             .build(),
     };
+    for routing_key in [RESET_REQUESTED, NOTICE_REQUESTED] {
+        // There from the start, so that its first one is an increase.
+        relay.published.add(0, &[KeyValue::new("routing_key", routing_key), KeyValue::new("outcome", "unroutable")]);
+    }
     tokio::join!(relay.publish_until(&stop), relay.care_until(&stop));
 }
 

@@ -69,6 +69,7 @@ impl Default for Metrics {
         };
         metrics.held.add(0, &[]);
         metrics.strange.record(0, &[]);
+        metrics.repeated.add(0, &[]);
         metrics
     }
 }

@@ -13,6 +13,7 @@ pub mod postfix;
 pub mod postgres;
 pub mod private;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod random;

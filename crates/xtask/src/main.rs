@@ -15,6 +15,7 @@ mod signals;
 mod test;
 mod timing;
 mod up;
+mod upgrade;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -51,6 +52,8 @@ enum Command {
     Bench(bench::Options),
     /// Tries every decoder and parser of foreign bytes without an end.
     Fuzz(fuzz::Options),
+    /// Runs an older build and this one side by side, as in an upgrade.
+    Upgrade(upgrade::Options),
     /// Asks for known weaknesses of our dependencies, where the database of advisories can be fetched.
     Advisories,
     /// The mail catcher: an SMTP server and a page.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Timing(options) => timing::timing(&options),
         Command::Bench(options) => bench::bench(&options),
         Command::Fuzz(options) => fuzz::fuzz(&options),
+        Command::Upgrade(options) => upgrade::upgrade(&options),
         Command::Advisories => test::advisories(),
         Command::Mailbox(options) => mailbox::serve(options),
     };

@@ -1,6 +1,10 @@
 //! What a test may wish for before its world starts.
 
-use std::{path::Path, sync::Mutex, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Mutex,
+    time::Instant,
+};
 
 use testbed::{
     ports, postgres,
@@ -29,6 +33,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     own_broker: bool,
     own_database: bool,
+    programs: Option<PathBuf>,
     proxies: bool,
 }
 
@@ -43,6 +48,7 @@ impl Default for Builder {
             environment: Vec::new(),
             own_broker: false,
             own_database: false,
+            programs: None,
             proxies: false,
         }
     }
@@ -151,6 +157,13 @@ impl Builder {
         self
     }
 
+    /// Programs of another build, and a database with the migrations of theirs.
+    #[must_use]
+    pub fn programs(mut self, programs: PathBuf) -> Self {
+        self.programs = Some(programs);
+        self
+    }
+
     /// A proxy between the identity service and each of the broker and the database, to disturb that line.
     #[must_use]
     pub fn proxies(mut self) -> Self {
@@ -177,7 +190,7 @@ impl Builder {
             let ground = Ground::prepare(shared, &self, &ground_name, &ground_directory)?;
             let mut plan = self.plan(shared, &ground, &ground_name, &ground_directory, smtp)?;
             let lines = self.proxies.then(|| Lines::between(&mut plan.servers)).transpose()?;
-            let running = run(plan, ground.own_postgres.is_some())?;
+            let running = run(plan, ground.own_postgres.is_some() || self.programs.is_some())?;
             anyhow::Ok((ground, lines, running))
         })
         .await
@@ -216,7 +229,7 @@ impl Builder {
         let listen = || Listen { grpc: ports::loopback(ports::free()), admin: ports::loopback(ports::free()) };
         Ok(Plan {
             directory: directory.join("sandi"),
-            programs: shared.programs.clone(),
+            programs: self.programs.clone().unwrap_or_else(|| shared.programs.clone()),
             servers: Servers {
                 database_owner: ground.postgres.owner_url(name),
                 database: ground.postgres.service_url(name),
@@ -263,7 +276,7 @@ impl Ground {
             own_postgres,
             own_rabbitmq,
         };
-        let template = ground.own_postgres.is_none().then_some(TEMPLATE);
+        let template = (ground.own_postgres.is_none() && wishes.programs.is_none()).then_some(TEMPLATE);
         copy_database(&ground.postgres, name, template)?;
         ground.rabbitmq.create_vhost(name)?;
         Ok(ground)

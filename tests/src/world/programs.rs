@@ -1,6 +1,6 @@
 //! The programs of a world: killed, ended, started again, and what they said.
 
-use std::process::ExitStatus;
+use std::{path::PathBuf, process::ExitStatus};
 
 use rustix::process::Signal;
 use testbed::{
@@ -41,6 +41,11 @@ impl World {
     pub fn start_again(&mut self, program: Program, index: usize) {
         let process = self.launch(program, index).unwrap_or_else(|error| panic!("{error:#}"));
         *self.slot(program, index) = Some(process);
+    }
+
+    /// From now on starts the programs of another build.
+    pub fn use_programs(&mut self, programs: PathBuf) {
+        self.sandi.use_programs(programs);
     }
 
     fn launch(&self, program: Program, index: usize) -> anyhow::Result<Process> {

@@ -5,6 +5,7 @@ mod alarm;
 mod broker;
 mod campaign;
 mod database;
+mod health;
 mod identity;
 mod line;
 mod loss;
@@ -14,6 +15,7 @@ mod replicas;
 mod rolling;
 mod rotation;
 mod shutdown;
+mod upgrade;
 
 use e2e::World;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};

@@ -1,5 +1,7 @@
 //! What an SRE is woken by, and where it leads.
 
+mod alerts;
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 fn file(name: &str) -> String {

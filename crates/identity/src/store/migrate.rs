@@ -1,8 +1,11 @@
 //! Brings the database to this version.
 
+use std::sync::LazyLock;
+
 use anyhow::Context as _;
 use secrecy::SecretString;
 use sqlx::Connection as _;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 
 use super::connect_options;
@@ -10,8 +13,13 @@ use super::connect_options;
 /// A migration rather fails than lets the calls of the running release queue up behind its lock; run it again.
 const LOCK_TIMEOUT: &str = "5s";
 
-/// The migrations of `migrations/`, compiled in.
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+/// The migrations of `migrations/`, compiled in. Those that a newer release applied are left as they are, so that
+/// whoever goes back to this one can run it again.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("../../migrations");
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 /// Version of the newest migration.
 pub(super) fn newest() -> Option<i64> {

@@ -107,12 +107,17 @@ impl Store {
     /// # Errors
     /// One line for the health page.
     pub async fn check(&self) -> std::result::Result<(), String> {
-        let newest: Result<Option<i64>> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(StoreError::from);
-        match newest {
-            Ok(newest) if newest >= migrate::newest() => Ok(()),
+        // Read-only after a failover to a replica, or by an operator's order.
+        let found: Result<(Option<i64>, bool)> = sqlx::query_as(
+            "SELECT max(version), current_setting('transaction_read_only')::boolean
+             FROM _sqlx_migrations WHERE success",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(StoreError::from);
+        match found {
+            Ok((_, true)) => Err("the database is read-only".into()),
+            Ok((newest, false)) if newest >= migrate::newest() => Ok(()),
             Err(StoreError::Unavailable(_)) => Err("the database is away".into()),
             _ => Err("the database is not at this version; run `identity migrate`".into()),
         }

@@ -164,14 +164,14 @@ pub async fn published(connection: &mut PgConnection, events: &[(Uuid, i32)]) ->
     .await?)
 }
 
-/// Gives claimed rows back, due again after the delay.
+/// Gives claimed rows back, to be claimed again after the delay. They stay due, so that their age shows.
 ///
 /// # Errors
 /// The database's.
 pub async fn put_off(connection: &mut PgConnection, event_ids: &[Uuid], delay: Duration) -> Result<()> {
     sqlx::query(
         "UPDATE outbox
-         SET due_time = now() + make_interval(secs => $2), lease_time = NULL
+         SET lease_time = now() + make_interval(secs => $2)
          WHERE event_id = ANY($1) AND lease_time IS NOT NULL",
     )
     .bind(event_ids)

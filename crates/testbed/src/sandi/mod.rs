@@ -131,6 +131,11 @@ impl Sandi {
         &self.plan
     }
 
+    /// From now on starts, and runs commands of, the programs that stand there.
+    pub fn use_programs(&mut self, programs: PathBuf) {
+        self.plan.programs = programs;
+    }
+
     /// A file of the installation.
     pub fn path(&self, name: &str) -> PathBuf {
         self.plan.directory.join(name)

@@ -8,16 +8,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use launch::Line;
 
 use super::{
+    needs,
     steps::{Outcome, Steps},
     tools,
 };
-use crate::{
-    install::{self, Package},
-    place,
-};
+use crate::{install, place};
 
 /// The cluster whose schemas the manifests are held to.
 const KUBERNETES: &str = "1.34";
@@ -50,7 +47,7 @@ fn lint(program: &str, arguments: &[impl AsRef<std::ffi::OsStr>]) -> Result<Outc
 
 /// Holds samples and containers' settings to the schemas.
 fn settings() -> Result<Outcome> {
-    for program in ["identity", "mailer"] {
+    for program in ["identity", "mailer", "gateway"] {
         let schema = format!("docs/settings/{program}.schema.json");
         let mut arguments = vec!["--schemafile".to_owned(), schema, format!("deploy/{program}.toml")];
         for folder in ["base", "overlays/production"] {
@@ -102,8 +99,7 @@ fn is_of_kubernetes(resource: &str) -> bool {
 }
 
 fn promtool() -> Result<Outcome> {
-    let prometheus = Package { name: "prometheus", there: || install::has("promtool", &["--version"]) };
-    if let Err(why) = install::packages(&mut Line::new(""), &[prometheus]) {
+    if let Err(why) = needs::prometheus() {
         return Ok(Outcome::Skipped(format!("{why:#}")));
     }
     for arguments in [

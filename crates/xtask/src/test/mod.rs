@@ -9,6 +9,7 @@ pub mod tools;
 
 use std::{
     env,
+    path::PathBuf,
     process::{Command, ExitCode},
 };
 
@@ -28,19 +29,22 @@ const THREADS: &str = "2";
 pub struct Options {
     /// Run only the end-to-end tests whose names contain one of these words; `.` is all of them.
     #[arg(value_name = "WORD")]
-    words: Vec<String>,
+    pub words: Vec<String>,
     /// Leave PostgreSQL and RabbitMQ running for the next time; `cargo xtask down` ends them.
     #[arg(long)]
-    keep_servers: bool,
+    pub keep_servers: bool,
 }
 
 /// Runs it; failure when anything failed.
 pub fn test(options: &Options) -> Result<ExitCode> {
-    if options.words.is_empty() { everything(options) } else { some(options) }
+    if options.words.is_empty() { everything(options) } else { some(options, &[]) }
 }
 
-/// The quick way, for whoever works on one thing.
-fn some(options: &Options) -> Result<ExitCode> {
+/// The quick way, for whoever works on one thing; with these variables besides.
+///
+/// # Errors
+/// When something cannot be built or started.
+pub fn some(options: &Options, environment: &[(&str, PathBuf)]) -> Result<ExitCode> {
     let servers = Servers::start(servers::lock()?, options.keep_servers)?;
     up::build()?;
     let servers = servers.ready()?;
@@ -50,7 +54,8 @@ fn some(options: &Options) -> Result<ExitCode> {
         .args(["test", "--workspace", "--test", "e2e", "--"])
         .args(words)
         .env(VARIABLE, servers.file())
-        .env("RUST_TEST_THREADS", THREADS);
+        .env("RUST_TEST_THREADS", THREADS)
+        .envs(environment.iter().map(|(name, value)| (name, value)));
     Tools::bring_quietly().tell(&mut command);
     let status = command.status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -80,6 +85,7 @@ fn everything(options: &Options) -> Result<ExitCode> {
         cargo_step(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
     });
     steps.run("buf lint", tools::buf_lint);
+    steps.run("buf breaking", tools::buf_breaking);
     deploy::run(&mut steps);
     steps.run("dependencies", tools::dependencies);
     steps.run("build", || up::build().map(|()| Outcome::Passed));

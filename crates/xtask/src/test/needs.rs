@@ -20,10 +20,11 @@ struct Need {
     bring: fn() -> Result<Option<(&'static str, PathBuf)>>,
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 5] = [
     Need { tests: "browser::", bring: || chromium().and_then(|()| Ok(Some(("SANDI_TEST_AXE", tools::axe()?)))) },
     Need { tests: "mail_programs::", bring: || Ok(Some(("SANDI_TEST_DOIUSE", tools::doiuse()?))) },
     Need { tests: "spelling::", bring: || hunspell().map(|()| None) },
+    Need { tests: "alerts::", bring: || prometheus().map(|()| None) },
     Need { tests: "postfix::", bring: || install::postfix(&mut Line::new("")).map(|()| None) },
 ];
 
@@ -47,6 +48,15 @@ pub fn chromium() -> Result<()> {
 
 fn hunspell() -> Result<()> {
     install::packages(&mut Line::new(""), &HUNSPELL)
+}
+
+/// Makes sure of Prometheus and its promtool.
+///
+/// # Errors
+/// When they are missing and cannot be installed.
+pub fn prometheus() -> Result<()> {
+    let there = || install::has("promtool", &["--version"]) && install::has("prometheus", &["--version"]);
+    install::packages(&mut Line::new(""), &[Package { name: "prometheus", there }])
 }
 
 /// What could be had, and what could not.

@@ -9,6 +9,8 @@ use crate::{install, place};
 
 /// The version whose lint rules the contract is held to.
 const BUF: &str = "@bufbuild/buf@1.75.0";
+/// The contract of the last release, as an image of buf's; before the first release the one it will have.
+const RELEASED: &str = "proto/released.binpb";
 const AXE: &str = "axe-core@4.14.1";
 const DOIUSE: &str = "@jsx-email/doiuse-email@1.0.4";
 /// What the Python example needs.
@@ -22,6 +24,24 @@ pub fn buf_lint() -> Result<Outcome> {
         return Ok(Outcome::Skipped("buf cannot be had: no npm, or no way to its registry".to_owned()));
     };
     super::step(Command::new(buf).arg("lint").current_dir(place::top()))
+}
+
+/// Holds the contract to that of the last release: callers and events of it must go on working.
+pub fn buf_breaking() -> Result<Outcome> {
+    let Some(buf) = buf() else {
+        return Ok(Outcome::Skipped("buf cannot be had: no npm, or no way to its registry".to_owned()));
+    };
+    super::step(Command::new(buf).args(["breaking", "--against", RELEASED]).current_dir(place::top()))
+}
+
+/// Keeps the contract of now as that of the last release.
+///
+/// # Errors
+/// When buf cannot be had, or does not understand the proto files.
+pub fn keep_contract() -> Result<()> {
+    let Some(buf) = buf() else { bail!("buf cannot be had: no npm, or no way to its registry") };
+    let arguments = ["build", "--exclude-source-info", "--output", RELEASED];
+    super::step(Command::new(buf).args(arguments).current_dir(place::top())).map(drop)
 }
 
 /// `buf`, from the path or by npm.

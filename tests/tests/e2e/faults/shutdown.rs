@@ -19,7 +19,7 @@ use crate::waiting::{until, until_number};
 /// How long an orderly end may take (faults.md, F-34).
 const END: Duration = Duration::from_secs(10);
 /// What a client begins an HTTP/2 connection with: the preface and empty settings (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
 fn request(name: &str) -> RequestResetRequest {
     RequestResetRequest {
@@ -30,7 +30,7 @@ fn request(name: &str) -> RequestResetRequest {
 }
 
 /// Connections that never say anything more, not even goodbye.
-fn hostile(address: SocketAddr, count: usize, said: &[u8]) -> Vec<TcpStream> {
+pub(super) fn hostile(address: SocketAddr, count: usize, said: &[u8]) -> Vec<TcpStream> {
     let connect = |_| {
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.write_all(said).expect("it reads");
