@@ -115,9 +115,8 @@ impl AsyncTokioStream for Wire {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.unread.is_empty() {
-            ready!(this.poll_hear(cx))?;
-        }
+        // Of what comes nothing may be left, and to read nothing means the end.
+        while this.unread.is_empty() && ready!(this.poll_hear(cx))? {}
         let length = this.unread.len().min(buffer.remaining());
         let (front, back) = this.unread.as_slices();
         let of_front = length.min(front.len());
@@ -129,8 +128,8 @@ impl AsyncRead for Wire {
 }
 
 impl Wire {
-    /// Reads of the stream what is there; nothing more is unread when the server is done.
-    fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Reads of the stream what is there; false at its end.
+    fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut heard = [0; HEARD_AT_ONCE];
         let mut heard = ReadBuf::new(&mut heard);
         ready!(match &mut self.stream {
@@ -147,7 +146,7 @@ impl Wire {
             hello.extend_from_slice(&mended);
         }
         self.unread.extend(mended);
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(!heard.filled().is_empty()))
     }
 }
 
