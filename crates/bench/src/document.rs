@@ -99,7 +99,7 @@ fn text(results: &Results, folder: &str) -> String {
             let _ = writeln!(text, "\nOn machine {which}.");
         }
         for problem in &outcome.problems {
-            let _ = writeln!(text, "\n**Not measured:** {}", problem.lines().next().unwrap_or_default());
+            let _ = writeln!(text, "\n**Not measured:** {problem}");
         }
         table(&mut text, &outcome.figures);
         for plot in &outcome.plots {
@@ -210,10 +210,11 @@ mod tests {
         let machine = Machine::default();
         let figure = Figure::against("Relay", "events/s", &[80.0], "bare", &[100.0]).at_least(0.7);
         let findings = Findings { figures: vec![figure], ..Findings::default() };
-        results.put(Part::Relay, Outcome::new(&machine, false, 61, Ok(findings)));
-        results.put(Part::Hash, Outcome::new(&machine, false, 5, Err(anyhow::anyhow!("no database"))));
+        results.put(Part::Relay, Outcome::new(&machine, false, 61, findings));
+        let broken = Findings { problems: vec!["cannot open /home/me/x\nall of it".to_owned()], ..Findings::default() };
+        results.put(Part::Hash, Outcome::new(&machine, false, 5, broken));
         let text = text(&results, "benchmarks");
-        assert!(text.contains("**Not measured:** it broke off: no database"), "{text}");
+        assert!(text.contains("**Not measured:** cannot open …\n"), "{text}");
         assert!(text.contains("| Relay | 80.0 events/s | 100<br><sub>bare</sub> | 80 % | ≥ 70 % |  | met |"), "{text}");
     }
 }

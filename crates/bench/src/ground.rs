@@ -89,6 +89,21 @@ impl Ground {
         self.shared.postgres.create_database(name, Some(TEMPLATE))
     }
 
+    /// Removes what the parts so far have left, so that nobody tidies it up beside the next one.
+    ///
+    /// # Errors
+    /// When a server refuses.
+    pub fn tidy(&self) -> Result<()> {
+        let all = format!(
+            "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', '{TEMPLATE}') AND NOT datistemplate"
+        );
+        for name in self.sql("postgres", &all)?.lines() {
+            self.shared.postgres.drop_database(name)?;
+            self.shared.rabbitmq.delete_vhost(name)?;
+        }
+        self.sql("postgres", "CHECKPOINT").map(drop)
+    }
+
     /// Runs statements in a database, as the superuser.
     ///
     /// # Errors

@@ -153,14 +153,19 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
         let (begin, expected) = (Instant::now(), part.seconds(arguments.quick));
         progress.part(&part.name(), expected);
         let outcome = one(*part, &bench, Duration::from_secs(expected) * PATIENCE + GRACE).await;
-        let outcome = Outcome::new(&machine, arguments.quick, begin.elapsed().as_secs(), outcome);
-        progress.say(document::lines(&outcome.figures).trim_end_matches('\n'));
+        let outcome = outcome.unwrap_or_else(|error| Findings {
+            problems: vec![format!("it broke off: {error:#}")],
+            ..Findings::default()
+        });
         for problem in &outcome.problems {
             progress.say(&format!("  {}: {problem}", part.name()));
         }
+        let outcome = Outcome::new(&machine, arguments.quick, begin.elapsed().as_secs(), outcome);
+        progress.say(&document::lines(&outcome.figures));
         results.put(*part, outcome);
         results.write(&places.results)?;
         document::write(&results, &places.page, &places.pictures)?;
+        tokio::task::block_in_place(|| bench.ground.tidy())?;
     }
     progress.end();
     drop(bench);

@@ -74,9 +74,11 @@ impl Progress {
 
     /// Writes lines above the progress.
     pub fn say(&self, text: &str) {
-        let clear = if self.terminal { "\r\x1b[2K" } else { "" };
-        // Without a standard error there is nobody to tell.
-        let _ = writeln!(io::stderr(), "{clear}{text}");
+        let (clear, text) = (if self.terminal { "\r\x1b[2K" } else { "" }, text.trim_end());
+        if !text.is_empty() {
+            // Without a standard error there is nobody to tell.
+            let _ = writeln!(io::stderr(), "{clear}{text}");
+        }
     }
 
     /// Takes the line away.

@@ -34,16 +34,21 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Of a part that has run to its end, or broke off.
-    pub fn new(machine: &Machine, quick: bool, seconds: u64, outcome: Result<Findings>) -> Self {
-        let findings = outcome.unwrap_or_else(|error| Findings {
-            problems: vec![format!("it broke off: {error:#}")],
-            ..Findings::default()
-        });
+    /// Of a part that has run. Of a problem its first line is kept, without places on this machine: the rest is for
+    /// who runs it.
+    pub fn new(machine: &Machine, quick: bool, seconds: u64, findings: Findings) -> Self {
         let Findings { figures, plots, problems } = findings;
+        let problems = problems.iter().map(|problem| without_paths(problem.lines().next().unwrap_or_default()));
+        let problems = problems.collect();
         let date = crate::events::now().date().to_string();
         Self { date, machine: machine.clone(), quick, seconds, figures, plots, problems }
     }
+}
+
+/// Words that begin at the root of this machine's files are left out.
+fn without_paths(line: &str) -> String {
+    let words = line.split(' ').map(|word| if word.starts_with('/') { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 impl Results {
