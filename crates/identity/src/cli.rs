@@ -2,6 +2,7 @@
 
 mod directory;
 mod doctor;
+mod hasher;
 mod keys;
 mod migrate;
 mod parked;
@@ -67,6 +68,9 @@ enum Command {
     /// Keys of the seal and of the digests.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The hashing of passwords.
+    #[command(subcommand)]
+    Hasher(hasher::Command),
     /// The mailer's statuses that were put aside: why, and back into the queue with them, or away.
     #[command(subcommand, after_help = "Example: identity parked list --config /etc/sandi/identity.toml")]
     Parked(messaging::parked::desk::Command),
@@ -124,6 +128,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     if let Command::Keys(command) = cli.command {
         return keys::run(&command, &settings);
     }
+    if let Command::Hasher(command) = &cli.command {
+        hasher::run(command, &settings);
+        return Ok(());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -145,9 +153,12 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
                 check(&settings)?;
                 doctor::run(settings).await
             }
-            Command::Keys(_) | Command::Ready | Command::Config(_) | Command::Manual(_) | Command::Version { .. } => {
-                Ok(())
-            }
+            Command::Keys(_)
+            | Command::Hasher(_)
+            | Command::Ready
+            | Command::Config(_)
+            | Command::Manual(_)
+            | Command::Version { .. } => Ok(()),
             Command::Parked(command) => {
                 let (text, end) = parked::run(&command, &settings).await?;
                 say(text.trim_end());

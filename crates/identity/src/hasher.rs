@@ -1,14 +1,17 @@
 //! Argon2id on its own few low-priority threads.
 //!
-//! Each thread allocates its block memory once. The queue is bounded by waiting time: a call that
+//! Each thread allocates its block memory once, and gives it back after a minute without a hash. The queue is bounded by waiting time: a call that
 //! would wait longer than it may is refused at once, and a call whose caller has gone is never
 //! started. The async threads only wait for the answer.
+
+pub mod calibrate;
+pub mod memory;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2::{Algorithm, Argon2, Params, Version};
 use opentelemetry::metrics::{Counter, Histogram};
 use opentelemetry::{KeyValue, global};
 use phc::PasswordHash;
@@ -16,6 +19,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use self::memory::Memory;
 use crate::domain::password::Password;
 use crate::settings::PasswordSettings;
 
@@ -27,6 +31,8 @@ const TAG_BYTES: usize = 32;
 const NICE: i32 = 19;
 /// Longest time that is believed of one job.
 const LONGEST_JOB: Duration = Duration::from_secs(2);
+/// Without a hash for so long a thread gives its memory back.
+const IDLE: Duration = Duration::from_secs(60);
 /// First guess of one hash, until one has been measured.
 const FIRST_GUESS: Duration = Duration::from_millis(20);
 
@@ -88,8 +94,18 @@ struct Shared {
 struct State {
     jobs: VecDeque<Job>,
     running: u32,
+    seats: u32,
     one_job: Duration,
     closed: bool,
+}
+
+/// A place in the queue for a job that is still to come. It is given back when it is dropped.
+pub struct Seat(Arc<Shared>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.lock().seats -= 1;
+    }
 }
 
 struct Job {
@@ -98,8 +114,8 @@ struct Job {
     work: Work,
 }
 
-/// What a thread does with its blocks.
-type Work = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
+/// What a thread does with its memory.
+type Work = Box<dyn FnOnce(&mut Memory) + Send>;
 
 struct Closer(Arc<Shared>);
 
@@ -175,7 +191,13 @@ impl Hasher {
         let threads = if settings.threads == 0 { cores } else { settings.threads };
         let shared = Arc::new(Shared {
             measures: Measures::new(),
-            state: Mutex::new(State { jobs: VecDeque::new(), running: 0, one_job: FIRST_GUESS, closed: false }),
+            state: Mutex::new(State {
+                jobs: VecDeque::new(),
+                running: 0,
+                seats: 0,
+                one_job: FIRST_GUESS,
+                closed: false,
+            }),
             ready: Condvar::new(),
             threads: u32::try_from(threads)?,
         });
@@ -185,6 +207,7 @@ impl Hasher {
             let blocks = parameters.block_count();
             std::thread::Builder::new().name(format!("hasher-{number}")).spawn(move || work(&shared, blocks))?;
         }
+        tracing::info!(hasher.threads = threads, hasher.simd = simd(), "hashing threads start");
         let decoy = phc_string(&parameters, &[0; SALT_BYTES], &[0; TAG_BYTES]);
         Ok(Self {
             _handles: Arc::new(Closer(Arc::clone(&shared))),
@@ -206,20 +229,32 @@ impl Hasher {
         patience: &Patience,
     ) -> Result<String, HasherError> {
         let parameters = self.parameters.clone();
-        self.run(patience, move |memory| {
+        self.run(None, patience, move |memory| {
             let tag = tag(&parameters, &password, &salt, memory);
             phc_string(&parameters, &salt, &tag)
         })
         .await
     }
 
+    /// Keeps a place for a job, or refuses before anything else is done for it.
+    ///
+    /// # Errors
+    /// [`HasherError::Busy`].
+    pub fn seat(&self, patience: &Patience) -> Result<Seat, HasherError> {
+        let mut state = self.shared.lock();
+        self.room(&state, patience)?;
+        state.seats += 1;
+        Ok(Seat(Arc::clone(&self.shared)))
+    }
+
     /// Checks a password against a stored hash. Without one (unknown user, no password yet) the same
-    /// work is done on a decoy and never matches.
+    /// work is done on a decoy and never matches. Who has a seat is not refused any more.
     ///
     /// # Errors
     /// [`HasherError`]; nothing was computed then.
     pub async fn verify(
         &self,
+        seat: Option<Seat>,
         password: Password,
         stored: Option<String>,
         patience: &Patience,
@@ -227,7 +262,7 @@ impl Hasher {
         let today = self.parameters.clone();
         let real = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.decoy.to_string());
-        self.run(patience, move |memory| {
+        self.run(seat, patience, move |memory| {
             // What cannot be read matches nothing, after as much work.
             let read = parse(&stored).map(|read| (read, real));
             let ((parameters, salt, expected), real) =
@@ -252,45 +287,59 @@ impl Hasher {
         patience: &Patience,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HasherError> {
-        self.run(patience, move |_| work()).await
+        self.run(None, patience, move |_| work()).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        seat: Option<Seat>,
         patience: &Patience,
-        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, HasherError> {
         let (answer, receive) = oneshot::channel();
-        self.admit(Job {
-            since: Instant::now(),
-            patience: patience.clone(),
-            work: Box::new(move |memory| {
-                // The caller may have gone meanwhile; then nobody wants the answer.
-                let _ = answer.send(work(memory));
-            }),
-        })?;
+        self.admit(
+            seat,
+            Job {
+                since: Instant::now(),
+                patience: patience.clone(),
+                work: Box::new(move |memory| {
+                    // The caller may have gone meanwhile; then nobody wants the answer.
+                    let _ = answer.send(work(memory));
+                }),
+            },
+        )?;
         tokio::select! {
             answered = receive => answered.map_err(|_| HasherError::Gone),
             () = patience.gone.cancelled() => Err(HasherError::Gone),
         }
     }
 
-    fn admit(&self, job: Job) -> Result<(), HasherError> {
+    fn admit(&self, seat: Option<Seat>, job: Job) -> Result<(), HasherError> {
         let mut state = self.shared.lock();
-        let ahead = u32::try_from(state.jobs.len()).unwrap_or(u32::MAX).saturating_add(state.running);
+        if seat.is_none() {
+            self.room(&state, &job.patience)?;
+        }
+        state.jobs.push_back(job);
+        drop(state);
+        drop(seat);
+        self.shared.ready.notify_one();
+        Ok(())
+    }
+
+    /// Whether one more job would begin in time, as far as is known.
+    fn room(&self, state: &State, patience: &Patience) -> Result<(), HasherError> {
+        let jobs = u32::try_from(state.jobs.len()).unwrap_or(u32::MAX);
+        let ahead = jobs.saturating_add(state.running).saturating_add(state.seats);
         // A free thread takes the job at once, whatever was measured before: else one long stall would
         // keep every later job out, and nothing would ever be measured again.
         let has_to_wait = ahead >= self.shared.threads;
         // Whole rounds of the pool that must end before this job begins.
         let wait = state.one_job * (ahead / self.shared.threads);
-        let left = job.patience.deadline.saturating_duration_since(Instant::now());
+        let left = patience.deadline.saturating_duration_since(Instant::now());
         if has_to_wait && (wait > self.max_wait || wait + state.one_job > left) {
             self.shared.measures.refused.add(1, &[KeyValue::new("reason", "busy")]);
             return Err(HasherError::Busy { retry_after: wait.max(state.one_job) });
         }
-        state.jobs.push_back(job);
-        drop(state);
-        self.shared.ready.notify_one();
         Ok(())
     }
 }
@@ -298,8 +347,8 @@ impl Hasher {
 fn work(shared: &Shared, blocks: usize) {
     // Lower priority is a kindness to the other threads, not a need: without the right it stays as it is.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
-    let mut memory = vec![Block::default(); blocks];
-    while let Some(job) = next(shared) {
+    let mut memory = Memory::default();
+    while let Some(job) = next(shared, &mut memory) {
         shared.measures.wait.record(job.since.elapsed().as_secs_f64(), &[]);
         if job.patience.is_over() {
             shared.measures.refused.add(1, &[KeyValue::new("reason", "gone")]);
@@ -307,7 +356,7 @@ fn work(shared: &Shared, blocks: usize) {
             let begun = Instant::now();
             // A panic in one job must not cost the thread.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (job.work)(&mut memory)));
-            memory.truncate(blocks);
+            memory.shrink(blocks);
             // A stall of the whole machine is not the price of a hash.
             shared.measures.duration.record(begun.elapsed().as_secs_f64(), &[]);
             let took = begun.elapsed().min(LONGEST_JOB);
@@ -318,7 +367,8 @@ fn work(shared: &Shared, blocks: usize) {
     }
 }
 
-fn next(shared: &Shared) -> Option<Job> {
+/// Waits for a job; gives the memory back when none comes for long.
+fn next(shared: &Shared, memory: &mut Memory) -> Option<Job> {
     let mut state = shared.lock();
     loop {
         if let Some(job) = state.jobs.pop_front() {
@@ -328,17 +378,36 @@ fn next(shared: &Shared) -> Option<Job> {
         if state.closed {
             return None;
         }
-        state = shared.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+        if memory.is_held() {
+            let (woken, waited) = shared.ready.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            if waited.timed_out() && state.jobs.is_empty() {
+                memory.shrink(0);
+            }
+        } else {
+            state = shared.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 }
 
-fn tag(parameters: &Params, password: &Password, salt: &[u8], memory: &mut Vec<Block>) -> [u8; TAG_BYTES] {
-    if memory.len() < parameters.block_count() {
-        memory.resize(parameters.block_count(), Block::default());
+/// Which path of the compression runs here; the crate finds out by itself.
+pub fn simd() -> &'static str {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        return "avx2";
     }
+    "portable"
+}
+
+fn tag(parameters: &Params, password: &Password, salt: &[u8], memory: &mut Memory) -> [u8; TAG_BYTES] {
     let mut tag = [0; TAG_BYTES];
     Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters.clone())
-        .hash_password_into_with_memory(password.expose().as_bytes(), salt, &mut tag, memory)
+        .hash_password_into_with_memory(
+            password.expose().as_bytes(),
+            salt,
+            &mut tag,
+            memory.blocks(parameters.block_count()),
+        )
         .expect("the parameters, the salt and the tag have lengths that Argon2 accepts");
     tag
 }
@@ -407,24 +476,26 @@ mod tests {
         let stored = hasher.hash(password("kopi-susu-gula-aren"), [7; 16], &patience()).await.expect("hashed");
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         for (text, matches) in [("kopi-susu-gula-aren", true), ("kopi-susu-gula-arem", false)] {
-            let checked = hasher.verify(password(text), Some(stored.clone()), &patience()).await.expect("verified");
+            let checked =
+                hasher.verify(None, password(text), Some(stored.clone()), &patience()).await.expect("verified");
             assert_eq!(checked, Checked { matches, outdated: false });
         }
     }
 
     #[tokio::test]
     async fn without_a_stored_hash_nothing_matches() {
-        let checked = hasher(Duration::from_secs(30)).verify(password("x"), None, &patience()).await.expect("verified");
+        let checked =
+            hasher(Duration::from_secs(30)).verify(None, password("x"), None, &patience()).await.expect("verified");
         assert_eq!(checked, Checked { matches: false, outdated: false });
     }
 
     #[tokio::test]
     async fn a_hash_of_other_parameters_matches_and_is_outdated() {
         let older = Params::new(8192, 3, 1, Some(TAG_BYTES)).expect("parameters");
-        let mut memory = Vec::new();
+        let mut memory = Memory::default();
         let stored = phc_string(&older, &[1; 16], &tag(&older, &password("lama"), &[1; 16], &mut memory));
         let checked = hasher(Duration::from_secs(30))
-            .verify(password("lama"), Some(stored), &patience())
+            .verify(None, password("lama"), Some(stored), &patience())
             .await
             .expect("verified");
         assert_eq!(checked, Checked { matches: true, outdated: true });
@@ -449,7 +520,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_hash_matches_nothing() {
         let hasher = hasher(Duration::from_secs(30));
-        let checked = hasher.verify(password("x"), Some("$2b$10$x".into()), &patience()).await.expect("verified");
+        let checked = hasher.verify(None, password("x"), Some("$2b$10$x".into()), &patience()).await.expect("verified");
         assert_eq!(checked, Checked { matches: false, outdated: false });
     }
 
@@ -458,7 +529,7 @@ mod tests {
         let hasher = hasher(Duration::from_millis(30));
         let calls = (0..20).map(|_| {
             let hasher = hasher.clone();
-            async move { hasher.verify(password("x"), None, &patience()).await }
+            async move { hasher.verify(None, password("x"), None, &patience()).await }
         });
         let answers = futures::future::join_all(calls).await;
         assert!(answers.iter().any(Result::is_ok), "some are served");
@@ -469,10 +540,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_a_seat_is_served_and_the_seats_count() {
+        let hasher = hasher(Duration::from_millis(1));
+        let seats: Vec<_> = std::iter::from_fn(|| hasher.seat(&patience()).ok()).take(100).collect();
+        assert!((1..100).contains(&seats.len()), "{} seats", seats.len());
+        assert!(matches!(hasher.verify(None, password("x"), None, &patience()).await, Err(HasherError::Busy { .. })));
+        for seat in seats {
+            let checked = hasher.verify(Some(seat), password("x"), None, &patience()).await;
+            assert_eq!(checked, Ok(Checked { matches: false, outdated: false }));
+        }
+        assert_eq!(hasher.shared.lock().seats, 0, "they were given back");
+    }
+
+    #[tokio::test]
     async fn after_a_stall_a_free_thread_still_takes_jobs() {
         let hasher = hasher(Duration::from_secs(2));
         hasher.shared.lock().one_job = Duration::from_secs(3600);
-        let checked = hasher.verify(password("x"), None, &patience()).await;
+        let checked = hasher.verify(None, password("x"), None, &patience()).await;
         assert_eq!(checked, Ok(Checked { matches: false, outdated: false }));
     }
 
@@ -481,6 +565,6 @@ mod tests {
         let hasher = hasher(Duration::from_secs(30));
         let patience = patience();
         patience.gone.cancel();
-        assert_eq!(hasher.verify(password("x"), None, &patience).await, Err(HasherError::Gone));
+        assert_eq!(hasher.verify(None, password("x"), None, &patience).await, Err(HasherError::Gone));
     }
 }

@@ -17,9 +17,16 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
     serializer.collect_str(&humantime::format_duration(*duration))
 }
 
+/// Reads `30m`, for the command line.
+///
+/// # Errors
+/// When it is none, with how to write one.
+pub fn from_text(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "not a duration; write it like \"30m\", \"24h\" or \"500ms\"")
+}
+
 fn parse<E: Error>(text: &str) -> Result<Duration, E> {
-    humantime::parse_duration(text)
-        .map_err(|_| E::custom("not a duration; write it like \"30m\", \"24h\" or \"500ms\""))
+    from_text(text).map_err(E::custom)
 }
 
 /// Lists of durations, for `#[serde(with = "runtime::durations")]`.

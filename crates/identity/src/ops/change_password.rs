@@ -62,9 +62,11 @@ async fn set(
     if let Some(person) = &person {
         call.note_person(person);
     }
-    let attempt = guesses::begin(service, call, user_id).await?;
+    let mut attempt = guesses::begin(service, call, user_id).await?;
     let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
-    let checked = match service.hasher.verify(current_password.clone(), stored_hash.clone(), &call.patience).await {
+    let seat = attempt.seat();
+    let checked = match service.hasher.verify(seat, current_password.clone(), stored_hash.clone(), &call.patience).await
+    {
         Ok(checked) => checked,
         Err(error) => return Err(attempt.withdrawn(service, error).await),
     };

@@ -14,7 +14,7 @@ use super::call::Call;
 use super::error::{Error, Result};
 use crate::domain::network::network;
 use crate::gates::Place;
-use crate::hasher::HasherError;
+use crate::hasher::{HasherError, Seat};
 use crate::service::Service;
 use crate::store::audit::AuditEvent;
 use crate::store::guesses::{self, Begun, Bounds, Origin, WAIT_MAX};
@@ -31,6 +31,7 @@ pub struct Attempt {
     strange: bool,
     /// Whether the network is known, and so may be remembered.
     known: bool,
+    seat: Option<Seat>,
     _place: Place,
 }
 
@@ -58,15 +59,19 @@ pub async fn begin(service: &Service, call: &Call, subject: Uuid) -> Result<Atte
         Err(Error::RateLimited { retry_after })
     };
     loop {
+        // Before the database has any work with it: a refusal is to be cheap when there are many.
+        let seat = service.hasher.seat(&call.patience)?;
         let begun = guesses::begin(&mut *service.store.connection().await?, origin, bounds(service)).await?;
         match begun {
             Begun::LetThrough { strange } => {
-                return Ok(Attempt { origin, strange, known: ip.is_some(), _place: place });
+                let seat = Some(seat);
+                return Ok(Attempt { origin, strange, known: ip.is_some(), seat, _place: place });
             }
             Begun::Waits(wait) => return limited("waits", wait),
             Begun::Locked => return limited("locked to strangers", WAIT_MAX),
             Begun::UnderWay if left(end).is_zero() => return Err(busy()),
             Begun::UnderWay => {
+                drop(seat);
                 let [jitter] = service.random_bytes();
                 tokio::time::sleep(LOOK + Duration::from_millis(u64::from(jitter) / 8)).await;
             }
@@ -86,6 +91,11 @@ pub fn bounds(service: &Service) -> Bounds {
 }
 
 impl Attempt {
+    /// Its place in the hasher's queue, once.
+    pub fn seat(&mut self) -> Option<Seat> {
+        self.seat.take()
+    }
+
     /// The password was wrong.
     ///
     /// # Errors
