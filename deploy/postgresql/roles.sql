@@ -11,7 +11,7 @@
 
 CREATE ROLE sandi_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION
     CONNECTION LIMIT 5 PASSWORD :'owner_password';
--- Every identity process opens up to database.max_connections (14): room for ten of them.
+-- Every identity process opens database.max_connections (14): room for ten of them.
 CREATE ROLE sandi_identity LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION
     CONNECTION LIMIT 150 PASSWORD :'service_password';
 
@@ -21,6 +21,14 @@ GRANT CONNECT ON DATABASE sandi TO sandi_identity;
 
 -- No statement of the service takes minutes, and none of its transactions waits for a person.
 ALTER ROLE sandi_identity IN DATABASE sandi SET idle_in_transaction_session_timeout = '30s';
+-- Every statement is a handful of look-ups by index. The service says so in each of its sessions; here it stands for
+-- those that come through PgBouncer, which passes such settings on only if told to.
+ALTER ROLE sandi_identity IN DATABASE sandi SET plan_cache_mode = force_custom_plan;
+ALTER ROLE sandi_identity IN DATABASE sandi SET enable_seqscan = off;
+ALTER ROLE sandi_identity IN DATABASE sandi SET enable_bitmapscan = off;
+ALTER ROLE sandi_identity IN DATABASE sandi SET enable_hashjoin = off;
+ALTER ROLE sandi_identity IN DATABASE sandi SET enable_mergejoin = off;
+ALTER ROLE sandi_identity IN DATABASE sandi SET jit = off;
 -- A migration rather fails than lets the calls queue up behind it; run it again.
 ALTER ROLE sandi_owner IN DATABASE sandi SET lock_timeout = '5s';
 

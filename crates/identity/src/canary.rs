@@ -22,7 +22,7 @@ use crate::store::canary::{self, Flight};
 use crate::store::requests::IdentifierKind;
 
 /// Who asks. No caller can have this name, so that nobody else is outside the silent limits.
-pub const CALLER: &str = "(canary)";
+pub const CALLER: &str = canary::CALLER;
 /// Longest time between two looks.
 const LOOK: Duration = Duration::from_secs(15);
 /// How long asking may take.
@@ -75,8 +75,8 @@ impl Canary {
     }
 
     async fn flight(&self) -> Result<Flight, Error> {
-        let mut connection = self.service.store.connection().await?;
-        Ok(canary::flight(&mut connection, CALLER, self.identifier.as_str()).await?)
+        let mut connection = self.service.background.connection().await?;
+        Ok(canary::flight(&mut connection, self.identifier.as_str()).await?)
     }
 
     async fn ask(&self) -> Result<(), Error> {

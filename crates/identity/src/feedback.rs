@@ -1,7 +1,9 @@
 //! Turns the mailer's statuses into states, and schedules the next attempts.
 //!
-//! A status informs and schedules; it never decides who may be mailed.
+//! A status informs and schedules; it never decides who may be mailed. Statuses that queue while others are written are
+//! written together. A group that fails is taken apart, so that one bad status never blocks its neighbours.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,19 +17,27 @@ use proto::mailer::events::v1::MailStatus;
 use proto::mailer::events::v1::mail_status::Outcome;
 use runtime::trace::TraceContext;
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::domain::smtp_code::{condemns_address, is_ours};
 use crate::domain::states::{DeliveryEvent, DeliveryState, NotSentReason, ResetKind};
+use crate::group::{Bounds, Group, Groups, Missed, Write};
 use crate::service::Service;
-use crate::store::outbox::{self, Waiting};
-use crate::store::resets::{self, Beside, NewAttempt};
+use crate::store::outbox::{self, NextAttempt, Waiting};
+use crate::store::resets::{self, Moved, NewAttempt};
 use crate::store::{StoreError, Transaction, users};
 
-/// Statuses handled at one time.
-const PREFETCH: u16 = 32;
+/// Statuses taken from the queue at one time.
+const PREFETCH: u16 = 256;
+/// Statuses of one transaction, and transactions at one time.
+const BOUNDS: Bounds = Bounds { group: 64, writers: 1, line: PREFETCH as usize, wait: FOREVER };
+/// They wait for a database that is away: the broker holds no more than the prefetch meanwhile.
+const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
+/// Statuses tried alone at one time: one of them may wait for a lock as long as the database lets it.
+const ALONE: usize = 2;
 /// The last attempt comes no later than this before the end of the link.
 const LAST_CALL: Duration = Duration::from_secs(2 * 60);
 /// How long to wait before a status is tried again that the database would not take.
@@ -42,12 +52,11 @@ pub async fn run(
     stop: CancellationToken,
     state: impl Fn(Result<(), String>) + Send + Sync + 'static,
 ) {
-    let measures = Measures::new();
-    let ended = stop.clone();
+    let feedback =
+        Arc::new(Feedback { service, measures: Measures::new(), ended: stop.clone(), alone: Semaphore::new(ALONE) });
+    let groups = Groups::new(Arc::clone(&feedback), BOUNDS);
     consume(broker, IDENTITY_MAIL_STATUS, PREFETCH, stop, state, move |delivery| {
-        let service = Arc::clone(&service);
-        let measures = measures.clone();
-        let ended = ended.clone();
+        let (feedback, groups) = (Arc::clone(&feedback), Arc::clone(&groups));
         async move {
             let destination = destination(MAILER_EVENTS, &delivery.routing_key, Some(IDENTITY_MAIL_STATUS));
             let span = tracing::info_span!(
@@ -64,10 +73,17 @@ pub async fn run(
             let trace =
                 TraceContext::from_headers(delivery.trace.traceparent.as_deref(), delivery.trace.tracestate.as_deref());
             trace.set_as_parent_of(&span);
-            handle(&service, &delivery, &measures, &ended).instrument(span).await
+            feedback.handle(&groups, &delivery).instrument(span).await
         }
     })
     .await;
+}
+
+struct Feedback {
+    service: Arc<Service>,
+    measures: Measures,
+    ended: CancellationToken,
+    alone: Semaphore,
 }
 
 /// What is measured of the statuses.
@@ -94,31 +110,114 @@ impl Measures {
     }
 }
 
-async fn handle(service: &Service, delivery: &Delivery, measures: &Measures, ended: &CancellationToken) -> Verdict {
-    let Some(status) = Status::read(&delivery.body) else {
-        tracing::warn!("a status cannot be understood and is parked");
-        return Verdict::Park;
-    };
-    measures.statuses.add(1, &[KeyValue::new("outcome", status.label())]);
-    loop {
-        match apply(service, &status, measures).await {
-            Ok(()) => return Verdict::Ack,
-            Err(StoreError::Unavailable(_) | StoreError::Collision(_)) => {
-                tokio::select! {
-                    () = tokio::time::sleep(PATIENCE) => {}
-                    () = ended.cancelled() => return Verdict::Requeue,
+impl Feedback {
+    async fn handle(&self, groups: &Arc<Groups<Arc<Self>>>, delivery: &Delivery) -> Verdict {
+        let Some(status) = Status::read(&delivery.body) else {
+            tracing::warn!("a status cannot be understood and is parked");
+            return Verdict::Park;
+        };
+        self.measures.statuses.add(1, &[KeyValue::new("outcome", status.label())]);
+        let status = Arc::new(status);
+        match groups.pass(Arc::clone(&status)).await {
+            Ok(true) => Verdict::Ack,
+            Ok(false) | Err(Missed::Full | Missed::Late | Missed::Lost) => self.handle_alone(&status).await,
+            Err(Missed::Away) => Verdict::Requeue,
+        }
+    }
+
+    /// Handles a status whose group failed, for as long as it takes.
+    async fn handle_alone(&self, status: &Arc<Status>) -> Verdict {
+        loop {
+            match self.apply_alone(status).await {
+                Ok(()) => return Verdict::Ack,
+                Err(StoreError::Unavailable(_) | StoreError::Collision(_)) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(PATIENCE) => {}
+                        () = self.ended.cancelled() => return Verdict::Requeue,
+                    }
                 }
-            }
-            Err(error) => {
-                tracing::error!(
-                    messaging.message.id = %status.event_id,
-                    error = &error as &dyn std::error::Error,
-                    "a status cannot be applied and is parked"
-                );
-                return Verdict::Park;
+                Err(error) => {
+                    tracing::error!(
+                        messaging.message.id = %status.event_id,
+                        error = &error as &dyn std::error::Error,
+                        "a status cannot be applied and is parked"
+                    );
+                    return Verdict::Park;
+                }
             }
         }
     }
+
+    async fn apply_alone(&self, status: &Arc<Status>) -> Result<(), StoreError> {
+        // Never closed.
+        let _turn = self.alone.acquire().await;
+        let transaction = self.service.background.begin().await?;
+        self.apply(transaction, std::slice::from_ref(status)).await
+    }
+
+    async fn apply(&self, mut transaction: Transaction, statuses: &[Arc<Status>]) -> Result<(), StoreError> {
+        let mut accepted = Vec::new();
+        for round in rounds(statuses) {
+            accepted.extend(apply(&self.service, &mut transaction, &round).await?);
+        }
+        transaction.commit().await?;
+        if statuses.iter().any(|status| status.outcome == Outcome::Again) {
+            self.service.relay_bell.notify_one();
+        }
+        for (kind, seconds) in accepted {
+            self.measures.acceptance.record(seconds.max(0.0), &[KeyValue::new("kind", kind_label(kind))]);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a status was applied; if not, it is to be tried alone.
+impl Write for Arc<Feedback> {
+    type Item = Arc<Status>;
+    type Answer = bool;
+    type Session = Transaction;
+
+    /// Waits for a database that is away; none when the program ends.
+    async fn session(&self) -> Option<Transaction> {
+        loop {
+            match self.service.background.begin().await {
+                Ok(transaction) => return Some(transaction),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "statuses have to wait");
+                    self.ended.run_until_cancelled(tokio::time::sleep(PATIENCE)).await?;
+                }
+            }
+        }
+    }
+
+    async fn write(&self, transaction: Transaction, group: Group<Self>) {
+        let statuses: Vec<Arc<Status>> = group.iter().map(|member| Arc::clone(&member.item)).collect();
+        let applied = self.apply(transaction, &statuses).await;
+        if let Err(error) = &applied {
+            let count = group.len();
+            tracing::warn!(
+                count,
+                error = error as &dyn std::error::Error,
+                "statuses failed together, trying each alone"
+            );
+        }
+        group.into_iter().for_each(|member| member.answer(applied.is_ok()));
+    }
+}
+
+/// The statuses in their order, in rounds in each of which a mail has one at most.
+fn rounds(statuses: &[Arc<Status>]) -> Vec<Vec<&Status>> {
+    let mut rounds: Vec<(HashSet<Uuid>, Vec<&Status>)> = Vec::new();
+    for status in statuses {
+        match rounds.iter_mut().find(|(mails, _)| !mails.contains(&status.event_id)) {
+            Some((mails, round)) => {
+                mails.insert(status.event_id);
+                round.push(status);
+            }
+            None => rounds.push((HashSet::from([status.event_id]), vec![status])),
+        }
+    }
+    rounds.into_iter().map(|(_, round)| round).collect()
 }
 
 /// Whether a message is a status that can be applied.
@@ -178,6 +277,22 @@ impl Status {
         }
     }
 
+    /// The attempt, to be recorded.
+    fn attempt(&self) -> NewAttempt<'_> {
+        let duration = self.message.duration.unwrap_or_default();
+        NewAttempt {
+            event_id: self.event_id,
+            attempt: self.attempt,
+            attempt_time: self.attempt_time,
+            outcome: self.state(),
+            relay: &self.message.relay,
+            smtp_code: i32::try_from(self.message.smtp_code).unwrap_or_default(),
+            enhanced_code: &self.message.enhanced_code,
+            phase: &self.message.phase,
+            duration_ms: duration.seconds.saturating_mul(1000).saturating_add(i64::from(duration.nanos) / 1_000_000),
+        }
+    }
+
     /// What the attempt came to, as people read it.
     fn state(&self) -> DeliveryState {
         match self.outcome {
@@ -191,73 +306,150 @@ impl Status {
     }
 }
 
-async fn apply(service: &Service, status: &Status, measures: &Measures) -> Result<(), StoreError> {
-    if status.outcome == Outcome::Again {
-        return try_again(service, status.event_id).await;
+/// Applies statuses of different mails, and returns the kinds of the resets whose mails were accepted, with the seconds
+/// since they were asked for. A mail's row in the outbox is locked before anything of the mail is changed.
+async fn apply(
+    service: &Service,
+    transaction: &mut Transaction,
+    statuses: &[&Status],
+) -> Result<Vec<(ResetKind, f64)>, StoreError> {
+    let about: Vec<(Uuid, bool)> =
+        statuses.iter().filter_map(|status| Some((status.event_id, status.speaks_of_address()?))).collect();
+    let of_addresses = !about.is_empty() && users::lock_addressees(transaction, &about).await?;
+    let ids: Vec<Uuid> = statuses.iter().map(|status| status.event_id).collect();
+    let waiting: HashMap<Uuid, Waiting> =
+        outbox::lock_waiting(transaction, &ids).await?.into_iter().map(|waiting| (waiting.event_id, waiting)).collect();
+    let statuses = ours(transaction, statuses, &waiting).await?;
+    if statuses.is_empty() {
+        return Ok(Vec::new());
     }
-    let mut transaction = service.store.begin().await?;
-    if let Some(refused) = status.speaks_of_address() {
-        users::lock_addressees(&mut transaction, status.event_id, refused).await?;
+    let made = statuses.iter().filter(|status| status.outcome != Outcome::Again);
+    let attempts: Vec<NewAttempt<'_>> = made.map(|status| status.attempt()).collect();
+    if !attempts.is_empty() {
+        resets::record_attempts(transaction, &attempts).await?;
     }
-    let waiting = outbox::lock_waiting(&mut transaction, status.event_id).await?;
-    if waiting.is_none() && !resets::has_event(&mut transaction, status.event_id).await? {
-        // Swept away by the retention, or never ours.
-        tracing::info!(messaging.message.id = %status.event_id, "a status of an unknown mail");
-        return Ok(());
+
+    let news = News::of(service, &statuses, &waiting);
+    if !news.expected.is_empty() {
+        resets::expect_attempts(transaction, &news.expected).await?;
     }
-    record(&mut transaction, status).await?;
-    let current = waiting.as_ref().map_or(status.attempt, |waiting| waiting.attempt);
-    let event = delivery_event(status, waiting.as_ref());
-    // The same silence told twice is one silence.
-    let told_before = status.outcome == Outcome::Unknown && status.attempt < current;
-    if told_before || !event.concerns(status.attempt.unsigned_abs(), current.unsigned_abs()) {
-        return transaction.commit().await.map_err(StoreError::from);
-    }
-    let mut beside = Beside::default();
-    match event {
-        DeliveryEvent::NotSent(reason) => beside.not_sent_reason = Some(reason),
-        DeliveryEvent::Deferred | DeliveryEvent::Unknown { second: false } => {
-            if let Some(waiting) = &waiting {
-                beside.next_attempt_time = schedule(service, &mut transaction, status, waiting).await?;
-                resets::expect_attempt(&mut transaction, status.event_id, beside.next_attempt_time).await?;
-            }
+    let mut accepted = Vec::new();
+    for (event, mails) in &news.events {
+        let moved = resets::advance(transaction, mails, *event).await?;
+        if *event == DeliveryEvent::Sent {
+            accepted = moved;
         }
-        DeliveryEvent::Held => outbox::heard(&mut transaction, status.event_id).await?,
-        _ => {}
     }
-    match (event, &waiting) {
-        // An operator may have it tried again once the cause is gone: its row waits for that.
-        (DeliveryEvent::NotSent(NotSentReason::Parked), Some(waiting)) => {
-            outbox::schedule(&mut transaction, status.event_id, waiting.attempt, None, waiting.unknowns).await?;
-        }
-        _ if event.is_final() => outbox::delete(&mut transaction, &[status.event_id]).await?,
-        _ => {}
+    if !news.next.is_empty() {
+        outbox::schedule(transaction, &news.next).await?;
     }
-    resets::advance(&mut transaction, &[status.event_id], event, beside).await?;
-    judge_address(&mut transaction, status).await?;
-    let asked = match event {
-        DeliveryEvent::Sent => resets::asked_ago(&mut transaction, status.event_id).await?,
-        _ => None,
-    };
-    transaction.commit().await?;
-    if let Some((kind, seconds)) = asked {
-        measures.acceptance.record(seconds.max(0.0), &[KeyValue::new("kind", kind_label(kind))]);
+    if !news.held.is_empty() {
+        outbox::heard(transaction, &news.held).await?;
     }
-    Ok(())
+    if !news.over.is_empty() {
+        outbox::delete(transaction, &news.over).await?;
+    }
+    if of_addresses {
+        judge_addresses(transaction, &statuses).await?;
+    }
+    Ok(accepted)
 }
 
-/// An operator wants another attempt at a mail that was put aside. The relay makes it, and looks before it as before each
-/// one: what was revoked, used or re-addressed meanwhile is not mailed.
-async fn try_again(service: &Service, event_id: Uuid) -> Result<(), StoreError> {
-    let mut transaction = service.store.begin().await?;
-    let waiting = outbox::lock_waiting(&mut transaction, event_id).await?;
-    tracing::info!(messaging.message.id = %event_id, waits = waiting.is_some(), "a mail is asked for again");
-    let Some(waiting) = waiting else { return Ok(()) };
-    let next = waiting.attempt.saturating_add(1);
-    outbox::schedule(&mut transaction, event_id, next, Some(waiting.now), waiting.unknowns).await?;
-    transaction.commit().await?;
-    service.relay_bell.notify_one();
-    Ok(())
+/// Those of a mail that is known here: others were swept away by the retention, or never ours.
+async fn ours<'a>(
+    transaction: &mut Transaction,
+    statuses: &[&'a Status],
+    waiting: &HashMap<Uuid, Waiting>,
+) -> Result<Vec<&'a Status>, StoreError> {
+    let done: Vec<Uuid> =
+        statuses.iter().map(|status| status.event_id).filter(|event_id| !waiting.contains_key(event_id)).collect();
+    let known = if done.is_empty() { Vec::new() } else { resets::with_resets(transaction, &done).await? };
+    let ours = |status: &&&Status| {
+        let ours = waiting.contains_key(&status.event_id) || known.contains(&status.event_id);
+        if !ours {
+            tracing::info!(messaging.message.id = %status.event_id, "a status of an unknown mail");
+        }
+        ours
+    };
+    Ok(statuses.iter().filter(ours).copied().collect())
+}
+
+/// What statuses change.
+#[derive(Default)]
+struct News {
+    /// What happened, and to which mails.
+    events: Vec<(DeliveryEvent, Vec<Moved>)>,
+    /// Next attempts, and rows that wait for an operator.
+    next: Vec<NextAttempt>,
+    /// Mails whose next attempt is told.
+    expected: Vec<Moved>,
+    /// Mails that the mailer holds.
+    held: Vec<Uuid>,
+    /// Mails for which nothing more is tried.
+    over: Vec<Uuid>,
+}
+
+impl News {
+    fn of(service: &Service, statuses: &[&Status], waiting: &HashMap<Uuid, Waiting>) -> Self {
+        let mut news = Self::default();
+        for status in statuses {
+            news.add(service, status, waiting.get(&status.event_id));
+        }
+        news
+    }
+
+    fn add(&mut self, service: &Service, status: &Status, waiting: Option<&Waiting>) {
+        if status.outcome == Outcome::Again {
+            return self.try_again(status, waiting);
+        }
+        let current = waiting.map_or(status.attempt, |waiting| waiting.attempt);
+        let event = delivery_event(status, waiting);
+        // The same silence told twice is one silence.
+        let told_before = status.outcome == Outcome::Unknown && status.attempt < current;
+        if told_before || !event.concerns(status.attempt.unsigned_abs(), current.unsigned_abs()) {
+            return;
+        }
+        let mut next_attempt_time = None;
+        match (event, waiting) {
+            (DeliveryEvent::Deferred | DeliveryEvent::Unknown { second: false }, Some(waiting)) => {
+                let next = next_attempt(service, status, waiting);
+                next_attempt_time = next.due_time;
+                self.expected.push((status.event_id, next.due_time));
+                self.next.push(next);
+            }
+            // An operator may have it tried again once the cause is gone: its row waits for that.
+            (DeliveryEvent::NotSent(NotSentReason::Parked), Some(waiting)) => {
+                self.next.push(same_attempt(waiting));
+            }
+            (DeliveryEvent::Held, _) => self.held.push(status.event_id),
+            _ if event.is_final() => self.over.push(status.event_id),
+            _ => {}
+        }
+        let mail = (status.event_id, next_attempt_time);
+        match self.events.iter_mut().find(|(known, _)| *known == event) {
+            Some((_, mails)) => mails.push(mail),
+            None => self.events.push((event, vec![mail])),
+        }
+    }
+
+    /// An operator wants another attempt at a mail that was put aside. The relay makes it, and looks before it as before
+    /// each one: what was revoked, used or re-addressed meanwhile is not mailed.
+    fn try_again(&mut self, status: &Status, waiting: Option<&Waiting>) {
+        tracing::info!(
+            messaging.message.id = %status.event_id,
+            waits = waiting.is_some(),
+            "a mail is asked for again"
+        );
+        self.next.extend(waiting.map(|waiting| {
+            let next = same_attempt(waiting);
+            NextAttempt { attempt: next.attempt.saturating_add(1), due_time: Some(waiting.now), ..next }
+        }));
+    }
+}
+
+/// The attempt that a mail's row stands at.
+fn same_attempt(waiting: &Waiting) -> NextAttempt {
+    NextAttempt { event_id: waiting.event_id, attempt: waiting.attempt, due_time: None, unknowns: waiting.unknowns }
 }
 
 /// A kind as a metric's label.
@@ -267,22 +459,6 @@ fn kind_label(kind: ResetKind) -> &'static str {
         ResetKind::Admin => "admin",
         ResetKind::Invitation => "invitation",
     }
-}
-
-async fn record(transaction: &mut Transaction, status: &Status) -> Result<(), StoreError> {
-    let duration = status.message.duration.unwrap_or_default();
-    let attempt = NewAttempt {
-        event_id: status.event_id,
-        attempt: status.attempt,
-        attempt_time: status.attempt_time,
-        outcome: status.state(),
-        relay: &status.message.relay,
-        smtp_code: i32::try_from(status.message.smtp_code).unwrap_or_default(),
-        enhanced_code: &status.message.enhanced_code,
-        phase: &status.message.phase,
-        duration_ms: duration.seconds.saturating_mul(1000).saturating_add(i64::from(duration.nanos) / 1_000_000),
-    };
-    resets::record_attempt(transaction, &attempt).await
 }
 
 fn delivery_event(status: &Status, waiting: Option<&Waiting>) -> DeliveryEvent {
@@ -297,23 +473,19 @@ fn delivery_event(status: &Status, waiting: Option<&Waiting>) -> DeliveryEvent {
     }
 }
 
-/// Schedules the next attempt, unless it would come too late.
-async fn schedule(
-    service: &Service,
-    transaction: &mut Transaction,
-    status: &Status,
-    waiting: &Waiting,
-) -> Result<Option<OffsetDateTime>, StoreError> {
+/// The next attempt, unless it would come too late: then the mail only waits for its end.
+fn next_attempt(service: &Service, status: &Status, waiting: &Waiting) -> NextAttempt {
     let [jitter] = service.random_bytes();
     // What our own mail server failed at is tried again soon, however often it was tried before.
     let ours = is_ours(status.message.smtp_code.cast_signed(), &status.message.phase);
     let step = if ours { 1 } else { status.attempt };
-    let gap = gap(&service.settings.resets.retry_gaps, step, jitter);
-    let next = waiting.now + gap;
-    let due = waiting.expire_time.is_none_or(|end| next + LAST_CALL <= end).then_some(next);
-    let unknowns = waiting.unknowns + i16::from(status.outcome == Outcome::Unknown);
-    outbox::schedule(transaction, status.event_id, status.attempt.saturating_add(1), due, unknowns).await?;
-    Ok(due)
+    let next = waiting.now + gap(&service.settings.resets.retry_gaps, step, jitter);
+    NextAttempt {
+        event_id: status.event_id,
+        attempt: status.attempt.saturating_add(1),
+        due_time: waiting.expire_time.is_none_or(|end| next + LAST_CALL <= end).then_some(next),
+        unknowns: waiting.unknowns + i16::from(status.outcome == Outcome::Unknown),
+    }
 }
 
 /// The gap after this attempt, give or take a tenth.
@@ -322,13 +494,19 @@ fn gap(gaps: &[Duration], attempt: i32, jitter: u8) -> Duration {
     gaps[index].mul_f64(0.9 + 0.2 * f64::from(jitter) / 255.0)
 }
 
-/// Keeps what a final answer says of the address itself.
-async fn judge_address(transaction: &mut Transaction, status: &Status) -> Result<(), StoreError> {
-    match status.speaks_of_address() {
-        Some(true) => users::mark_undeliverable(transaction, status.event_id, &status.message.enhanced_code).await,
-        Some(false) => users::clear_undeliverable(transaction, status.event_id).await,
-        None => Ok(()),
+/// Keeps what final answers say of the addresses themselves.
+async fn judge_addresses(transaction: &mut Transaction, statuses: &[&Status]) -> Result<(), StoreError> {
+    let of = |refused| statuses.iter().filter(move |status| status.speaks_of_address() == Some(refused));
+    let refused: Vec<(Uuid, &str)> =
+        of(true).map(|status| (status.event_id, status.message.enhanced_code.as_str())).collect();
+    let accepted: Vec<Uuid> = of(false).map(|status| status.event_id).collect();
+    if !refused.is_empty() {
+        users::mark_undeliverable(transaction, &refused).await?;
     }
+    if !accepted.is_empty() {
+        users::clear_undeliverable(transaction, &accepted).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,13 +5,16 @@
 
 pub mod canary;
 pub mod cli;
+pub mod cursor;
 pub mod digest;
 pub mod domain;
 pub mod events;
 pub mod feedback;
 pub mod gates;
+pub mod group;
 pub mod grpc;
 pub mod hasher;
+pub mod intake;
 pub mod issuer;
 pub mod maintenance;
 pub mod ops;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use messaging::TraceHeaders;
 use messaging::broker::Broker;
 use messaging::publisher::{Message, PublishError, Publisher};
@@ -17,20 +18,22 @@ use messaging::topology::{
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use runtime::trace::TraceContext;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use crate::cursor::Cursor;
 use crate::domain::states::{DeliveryEvent, NotSentReason};
 use crate::service::Service;
 use crate::store::outbox::{self, Claimed};
-use crate::store::resets::{self, Beside};
-use crate::store::{self, StoreError};
+use crate::store::{self, StoreError, resets};
 
-/// Rows of one claim, and confirms awaited at one time: one claim is one window, so that a lease need
-/// only outlast one confirm.
-const WINDOW: usize = 64;
-/// How long a claim holds: longer than a confirm may take (10 s).
+/// Rows of one claim. All are handed to the publisher at once, so that a lease need only outlast one confirm.
+const BATCH: usize = 256;
+/// Claims that are published at one time: as many rows as the publisher has under way.
+const BATCHES: usize = 4;
+/// How long a claim holds: longer than a confirm may take (10 s, the wait for the publisher included).
 const LEASE: Duration = Duration::from_secs(12);
 /// How long to sleep when nobody rings.
 const POLL: Duration = Duration::from_secs(1);
@@ -49,12 +52,24 @@ const GRACE: Duration = Duration::from_secs(15);
 /// Rows looked after at one time.
 const CARE_BATCH: i64 = 500;
 
+#[derive(Clone)]
 struct Relay {
     service: Arc<Service>,
     broker: Broker,
     publisher: Publisher,
     published: Counter<u64>,
     duration: Histogram<f64>,
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Told {
+    /// Events that nothing more is expected of.
+    done: Vec<Uuid>,
+    /// Mails, with the number of the attempt.
+    mailed: Vec<(Uuid, i32)>,
+    /// What was not published.
+    failed: Vec<Uuid>,
 }
 
 /// Runs until stopped.
@@ -83,76 +98,102 @@ pub async fn run(service: Arc<Service>, broker: Broker, publisher: Publisher, st
 
 impl Relay {
     async fn publish_until(&self, stop: &CancellationToken) {
+        let mut cursor = Cursor::default();
+        let mut batches = JoinSet::new();
+        let mut look = true;
         while !stop.is_cancelled() {
             // A broker that is away or takes nothing gets nothing: the rows are as safe where they are.
-            let full = self.publisher.connected()
-                && !self.publisher.blocked()
-                && match self.publish_batch().await {
-                    Ok(count) => count == WINDOW,
-                    Err(error) => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
-                        false
-                    }
-                };
-            if !full {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = self.service.relay_bell.notified() => {}
-                    () = tokio::time::sleep(POLL) => {}
+            let room = batches.len() < BATCHES && self.publisher.connected() && !self.publisher.blocked();
+            if look && room {
+                look = self.claim_batch(&mut cursor, &mut batches).await;
+            }
+            if look && room {
+                continue;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(_) = batches.join_next() => {}
+                () = self.service.relay_bell.notified() => look = true,
+                () = tokio::time::sleep(POLL) => look = true,
+            }
+        }
+        while batches.join_next().await.is_some() {}
+    }
+
+    /// Claims what is due and begins to publish it. Says whether more may wait.
+    async fn claim_batch(&self, cursor: &mut Cursor, batches: &mut JoinSet<()>) -> bool {
+        let claimed = async {
+            let mut session = self.service.background.connection().await?;
+            outbox::claim(&mut session, BATCH, LEASE, cursor.place()).await
+        };
+        match claimed.await {
+            Ok(claimed) => {
+                let full = claimed.len() == BATCH;
+                cursor.moved(claimed.iter().map(Claimed::place).max(), full);
+                if !claimed.is_empty() {
+                    let relay = self.clone();
+                    batches.spawn(async move { relay.publish_batch(claimed).await });
                 }
+                full
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
+                cursor.reset();
+                false
             }
         }
     }
 
-    /// Publishes what is due, and returns how many rows that were.
-    async fn publish_batch(&self) -> Result<usize, StoreError> {
-        let store = &self.service.store;
-        let claimed = outbox::claim(&mut *store.connection().await?, WINDOW, LEASE).await?;
-        let count = claimed.len();
+    async fn publish_batch(&self, claimed: Vec<Claimed>) {
         let (wanted, unwanted): (Vec<_>, Vec<_>) =
             claimed.into_iter().partition(|event| event.live && event.active && !event.expired);
-        self.settle(&unwanted).await?;
-
-        let mut done = Vec::new();
-        let mut mailed = Vec::new();
-        let mut failed = Vec::new();
-        let any = !wanted.is_empty();
-        let mut outcomes = futures::stream::iter(wanted)
+        if let Err(error) = self.settle(&unwanted).await {
+            // They come due again when their lease is over.
+            tracing::warn!(error = &error as &dyn std::error::Error, "mails that nobody wants cannot be ended");
+        }
+        let mut told = Told::default();
+        let mut outcomes: FuturesUnordered<_> = wanted
+            .into_iter()
             .map(|event| async move {
                 let outcome = self.publish(&event).await;
                 (event, outcome)
             })
-            .buffer_unordered(WINDOW);
+            .collect();
         while let Some((event, outcome)) = outcomes.next().await {
             match outcome {
-                Ok(()) if event.routing_key == CREDENTIAL_CHANGED => done.push(event.event_id),
-                Ok(()) => mailed.push((event.event_id, event.attempt)),
-                Err(()) => failed.push(event.event_id),
+                Ok(()) if event.routing_key == CREDENTIAL_CHANGED => told.done.push(event.event_id),
+                Ok(()) => told.mailed.push((event.event_id, event.attempt)),
+                Err(()) => told.failed.push(event.event_id),
             }
         }
-        drop(outcomes);
-        if !any {
-            return Ok(count);
-        }
-        let mut tries = 1;
-        while let Err(error) = self.mark(&done, &mailed, &failed).await {
-            // What is not marked is published once more.
+        for tries in 1.. {
+            let Err(error) = self.mark(&told).await else { return };
             if tries == MARK_TRIES {
-                return Err(error);
+                // What is not marked is published once more.
+                tracing::warn!(error = &error as &dyn std::error::Error, "what was published cannot be marked");
+                return;
             }
             tokio::time::sleep(MARK_PAUSE * tries).await;
-            tries += 1;
         }
-        Ok(count)
     }
 
-    async fn mark(&self, done: &[Uuid], mailed: &[(Uuid, i32)], failed: &[Uuid]) -> Result<(), StoreError> {
-        let mut transaction = self.service.store.begin().await?;
-        outbox::delete(&mut transaction, done).await?;
-        let queued = outbox::published(&mut transaction, mailed).await?;
-        resets::advance(&mut transaction, &queued, DeliveryEvent::Published, Beside::default()).await?;
-        outbox::put_off(&mut transaction, failed, REST).await?;
-        transaction.commit().await.map_err(StoreError::from)
+    /// Writes down what became of a batch; to do it twice changes nothing.
+    async fn mark(&self, told: &Told) -> Result<(), StoreError> {
+        let Told { done, mailed, failed } = told;
+        if done.is_empty() && mailed.is_empty() && failed.is_empty() {
+            return Ok(());
+        }
+        let mut session = self.service.background.connection().await?;
+        if !done.is_empty() {
+            outbox::delete(&mut session, done).await?;
+        }
+        if !mailed.is_empty() {
+            outbox::published(&mut session, mailed).await?;
+        }
+        if !failed.is_empty() {
+            outbox::put_off(&mut session, failed, REST).await?;
+        }
+        Ok(())
     }
 
     /// Ends mails that nobody wants any more.
@@ -160,13 +201,17 @@ impl Relay {
         if unwanted.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.service.store.begin().await?;
+        let mut transaction = self.service.background.begin().await?;
         for reason in [NotSentReason::Expired, NotSentReason::Revoked, NotSentReason::AccountDisabled] {
             let ids: Vec<Uuid> =
                 unwanted.iter().filter(|event| end(event) == reason).map(|event| event.event_id).collect();
-            let beside = Beside { not_sent_reason: Some(reason), ..Beside::default() };
-            resets::advance(&mut transaction, &ids, DeliveryEvent::NotSent(reason), beside).await?;
+            if ids.is_empty() {
+                continue;
+            }
+            // In the order of whoever handles a status: the outbox first.
+            outbox::lock_waiting(&mut transaction, &ids).await?;
             outbox::delete(&mut transaction, &ids).await?;
+            resets::advance(&mut transaction, &not_again(ids), DeliveryEvent::NotSent(reason)).await?;
         }
         transaction.commit().await.map_err(StoreError::from)
     }
@@ -236,14 +281,14 @@ impl Relay {
     }
 
     async fn care(&self, empty_since: &mut Option<Instant>) -> Result<(), StoreError> {
-        let store = &self.service.store;
+        let store = &self.service.background;
         sweep(store).await?;
         self.republish_silent(empty_since).await
     }
 
     /// A mail without a word for long, while the mailer's queue has nothing ready, was lost on its way.
     async fn republish_silent(&self, empty_since: &mut Option<Instant>) -> Result<(), StoreError> {
-        let store = &self.service.store;
+        let store = &self.service.background;
         let silence = self.service.settings.resets.silence;
         if !outbox::any_silent(&mut *store.connection().await?, silence).await? {
             return Ok(());
@@ -275,13 +320,18 @@ async fn sweep(store: &store::Store) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
     let swept = outbox::sweep(&mut transaction, GRACE, CARE_BATCH).await?;
     let reason = NotSentReason::Expired;
-    let beside = Beside { not_sent_reason: Some(reason), ..Beside::default() };
-    resets::advance(&mut transaction, &swept, DeliveryEvent::NotSent(reason), beside).await?;
+    let count = swept.len();
+    resets::advance(&mut transaction, &not_again(swept), DeliveryEvent::NotSent(reason)).await?;
     transaction.commit().await?;
-    if !swept.is_empty() {
-        tracing::warn!(count = swept.len(), "mails were given up: their links have ended");
+    if count > 0 {
+        tracing::warn!(count, "mails were given up: their links have ended");
     }
     Ok(())
+}
+
+/// Mails for which no next attempt is expected.
+fn not_again(event_ids: Vec<Uuid>) -> Vec<resets::Moved> {
+    event_ids.into_iter().map(|event_id| (event_id, None)).collect()
 }
 
 /// Why a mail is not sent any more.

@@ -25,6 +25,7 @@ use crate::grpc::actors::Actors;
 use crate::grpc::callers::Callers;
 use crate::grpc::{server, tls};
 use crate::hasher::Hasher;
+use crate::intake::Intake;
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -36,6 +37,8 @@ pub const SERVICE: &str = "identity";
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long the workers may take after the calls have ended.
 const WORKERS_END: Duration = Duration::from_secs(3);
+/// How long the calls are alone with the database and the broker after the start.
+const HEAD_START: Duration = Duration::from_millis(100);
 /// How long the last spans may take.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -91,7 +94,10 @@ impl Parts {
 pub fn service(settings: Settings, keys: Arc<KeyRing>) -> anyhow::Result<Service> {
     let url = database_url(&settings)?;
     let store = Store::new(&url, settings.database.max_connections).context("database.url")?;
+    let issuer_bell = Arc::new(Notify::new());
     Ok(Service {
+        background: store.for_workers(),
+        intake: Intake::start(store.clone(), Arc::clone(&issuer_bell)),
         store,
         hasher: Hasher::start(&settings.passwords)?,
         gates: Gates::new(settings.limits.wrong_passwords),
@@ -99,7 +105,7 @@ pub fn service(settings: Settings, keys: Arc<KeyRing>) -> anyhow::Result<Service
         digests: DigestKey::load(&settings.keys.directory)?,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
-        issuer_bell: Notify::new(),
+        issuer_bell,
         relay_bell: Notify::new(),
         settings,
     })
@@ -181,20 +187,36 @@ fn observe_ages(settings: &Settings) {
     runtime::ages::observe_keys(settings.keys.directory.clone(), &["identity", "mailer"]);
 }
 
-/// Starts the workers; each ends by itself after the stop.
+/// Starts the workers; each ends by itself after the stop. Those that need the database or the broker begin a moment
+/// later, so that nothing of theirs stands before the first calls.
 fn work(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &CancellationToken) -> TaskTracker {
     let workers = TaskTracker::new();
-    let publisher = Publisher::new(broker.clone());
-    let checks = checks.clone();
     // What is no error to a caller is shown, and does not make us unready.
     let keys = checks.clone();
     workers.spawn(Arc::clone(&service.keys).watch(stop.clone(), move |state| keys.set_informative("keys", state)));
-    let state = move |state| checks.set_informative("broker", state);
-    workers.spawn(issuer::run(Arc::clone(service), stop.clone()));
-    workers.spawn(relay::run(Arc::clone(service), broker.clone(), publisher, stop.clone()));
-    workers.spawn(canary::run(Arc::clone(service), stop.clone()));
-    workers.spawn(watch::run(Arc::clone(service), broker.clone(), stop.clone()));
-    workers.spawn(feedback::run(Arc::clone(service), broker, stop.clone(), state));
-    workers.spawn(maintenance::run(Arc::clone(service), stop.clone()));
+    let (service, checks, stop) = (Arc::clone(service), checks.clone(), stop.clone());
+    workers.spawn(async move {
+        if stop.run_until_cancelled(tokio::time::sleep(HEAD_START)).await.is_none() {
+            return;
+        }
+        let publisher = Publisher::new(broker.clone());
+        let state = move |state| checks.set_informative("broker", state);
+        tokio::join!(
+            spawned(service.store.clone().warm(stop.clone())),
+            spawned(issuer::run(Arc::clone(&service), stop.clone())),
+            spawned(relay::run(Arc::clone(&service), broker.clone(), publisher, stop.clone())),
+            spawned(canary::run(Arc::clone(&service), stop.clone())),
+            spawned(watch::run(Arc::clone(&service), broker.clone(), stop.clone())),
+            spawned(feedback::run(Arc::clone(&service), broker, stop.clone(), state)),
+            spawned(maintenance::run(Arc::clone(&service), stop.clone())),
+        );
+    });
     workers
+}
+
+/// In a task of its own, so that the workers run side by side, and a panic ends one of them.
+async fn spawned(work: impl Future<Output = ()> + Send + 'static) {
+    if tokio::spawn(work).await.is_err() {
+        tracing::error!("a worker panicked");
+    }
 }

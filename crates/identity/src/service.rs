@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use crate::digest::DigestKey;
 use crate::gates::Gates;
+use crate::group::Groups;
 use crate::hasher::Hasher;
+use crate::intake::Intake;
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -18,8 +20,12 @@ use crate::store::Store;
 pub struct Service {
     /// Settings, checked.
     pub settings: Settings,
-    /// The database.
+    /// The database, for calls.
     pub store: Store,
+    /// The same for workers: at most half of its sessions.
+    pub background: Store,
+    /// The line in which accepted requests wait to be written together.
+    pub intake: Arc<Groups<Intake>>,
     /// The hashing threads.
     pub hasher: Hasher,
     /// The gates before them.
@@ -33,7 +39,7 @@ pub struct Service {
     /// Randomness.
     pub random: Arc<dyn Random>,
     /// Rung when a request was written.
-    pub issuer_bell: Notify,
+    pub issuer_bell: Arc<Notify>,
     /// Rung when an event was written.
     pub relay_bell: Notify,
 }

@@ -67,7 +67,7 @@ impl Gauges {
     }
 
     async fn measure_database(&self, service: &Service) -> Result<(), StoreError> {
-        let mut connection = service.store.connection().await?;
+        let mut connection = service.background.connection().await?;
         let waiting = requests::backlog(&mut connection).await?;
         self.requests.record(waiting.waiting, &[]);
         self.oldest_request.record(waiting.oldest_seconds, &[]);

@@ -19,6 +19,7 @@ mod leaks;
 mod mail_programs;
 mod metrics;
 mod operations;
+mod pressure;
 mod previews;
 mod programs;
 mod races;

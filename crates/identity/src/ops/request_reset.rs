@@ -1,4 +1,7 @@
-//! RequestReset: one INSERT, no lookup. The same work, time and answer for every name.
+//! RequestReset: one row, no look-up, in a statement that it shares with whoever asks at the same time. The same work,
+//! time and answer for every name.
+
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -7,9 +10,11 @@ use super::error::{Error, Result};
 use super::idempotency::Once;
 use crate::domain::identifier::Identifier;
 use crate::domain::names::IdempotencyKey;
+use crate::group::Missed;
 use crate::service::Service;
+use crate::store::StoreError;
 use crate::store::idempotency::Claim;
-use crate::store::requests::{self, IdentifierKind, NewRequest};
+use crate::store::requests::{IdentifierKind, NewRequest};
 
 /// What was asked.
 pub struct RequestReset {
@@ -30,29 +35,30 @@ pub async fn request_reset(service: &Service, call: &Call, command: RequestReset
     let fields: [&[u8]; 2] = [&kind, command.identifier.as_str().as_bytes()];
     let once = Once::new(service, call, command.idempotency_key, &fields);
     let request_id = service.new_id();
-    let ip_prefix = call.requester.ip_prefix();
     let request = NewRequest {
         request_id,
-        caller: &call.caller.name,
+        caller: Arc::clone(&call.caller.name),
         kind: command.kind,
-        identifier: command.identifier.as_str(),
+        identifier: command.identifier,
         locale: call.requester.locale,
-        device: &call.requester.device,
-        ip_prefix: ip_prefix.as_deref(),
-        traceparent: call.trace.traceparent.as_deref(),
-        tracestate: call.trace.tracestate.as_deref(),
+        device: call.requester.device.clone(),
+        ip_prefix: call.requester.ip_prefix(),
+        traceparent: call.trace.traceparent.clone(),
+        tracestate: call.trace.tracestate.clone(),
+        once: once.as_ref().map(|once| (once.key().to_owned(), once.fingerprint().to_vec())),
     };
-    let mut connection = service.store.connection().await?;
-    let Some(once) = once else {
-        requests::insert(&mut connection, &request).await?;
-        service.issuer_bell.notify_one();
-        return Ok(request_id);
+    let written = tokio::select! {
+        written = service.intake.pass(request) => written,
+        // Whoever has gone before the request's turn came has asked for nothing.
+        () = call.patience.gone.cancelled() => return Err(Error::DeadlineExceeded),
     };
-    match requests::insert_once(&mut connection, &request, once.key(), once.fingerprint()).await? {
-        Claim::Fresh => {
-            service.issuer_bell.notify_one();
-            Ok(request_id)
-        }
-        Claim::Taken(stored) => once.check(stored)?.resource_id.ok_or(Error::IdempotencyMismatch),
+    let claim = match written {
+        Ok(written) => written?,
+        Err(Missed::Full | Missed::Late | Missed::Away) => return Err(StoreError::away().into()),
+        Err(missed @ Missed::Lost) => return Err(Error::Internal(missed.into())),
+    };
+    match (claim, once) {
+        (Claim::Taken(stored), Some(once)) => once.check(stored)?.resource_id.ok_or(Error::IdempotencyMismatch),
+        _ => Ok(request_id),
     }
 }

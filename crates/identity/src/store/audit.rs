@@ -4,7 +4,7 @@ use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Result;
+use super::{Result, column};
 
 /// An event to keep.
 #[derive(Debug, Clone, Default)]
@@ -43,9 +43,28 @@ pub async fn append(connection: &mut PgConnection, events: &[AuditEvent]) -> Res
     if events.is_empty() {
         return Ok(());
     }
-    let mut insert = QueryBuilder::new("");
-    push_insert(&mut insert, events);
-    insert.build().execute(connection).await?;
+    // Of one text, however many events there are, so that it is planned once.
+    sqlx::query(
+        "INSERT INTO audit_events
+             (event_id, action, outcome, cause, caller, actor_user_id, user_id, organization_id, reason,
+              subject_digest, trace_id, ip_prefix)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[],
+             $8::uuid[], $9::text[], $10::bytea[], $11::text[], $12::text[])",
+    )
+    .bind(column(events, |it| it.event_id))
+    .bind(column(events, |it| it.action))
+    .bind(column(events, |it| it.outcome))
+    .bind(column(events, |it| it.cause))
+    .bind(column(events, |it| it.caller.as_str()))
+    .bind(column(events, |it| it.actor_user_id))
+    .bind(column(events, |it| it.user_id))
+    .bind(column(events, |it| it.organization_id))
+    .bind(column(events, |it| it.reason.as_str()))
+    .bind(column(events, |it| it.subject_digest.as_deref()))
+    .bind(column(events, |it| it.trace_id.as_deref()))
+    .bind(column(events, |it| it.ip_prefix.as_deref()))
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

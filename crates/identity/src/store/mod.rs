@@ -12,19 +12,23 @@ pub mod outbox;
 mod pool;
 pub mod requests;
 pub mod resets;
+mod session;
 pub mod users;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use opentelemetry::metrics::Histogram;
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub use error::StoreError;
+pub use session::{Session, Transaction};
 
 /// Longest wait for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,24 +36,38 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// A connection idle for longer is tested before use.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// Between two tries to open the sessions beforehand.
+const WARM_AGAIN: Duration = Duration::from_secs(1);
 /// Settings of each session. No statement outlives the longest call, no lock is waited for in vain,
 /// and a transaction that was left open by accident is ended by the server.
-const SESSION: [(&str, &str); 4] = [
+///
+/// Every statement is a handful of look-ups by index, each of few rows. Statistics taken at a quiet moment (empty
+/// queues, no link) would tell the planner that to read all is as good: a table, an index of another column, a queue
+/// from end to end to sort it. So it is not left the choice, and plans each time, by the size that the tables have then;
+/// a plan that was kept from the quiet moment would stay for as long as the statistics do. That costs a tenth of a
+/// millisecond at most, for what many share. Compiling such statements never pays.
+const SESSION: [(&str, &str); 10] = [
     ("statement_timeout", "9s"),
     ("lock_timeout", "4s"),
     ("idle_in_transaction_session_timeout", "15s"),
     ("timezone", "UTC"),
+    ("plan_cache_mode", "force_custom_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
 ];
 
 /// A result of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
-/// An open transaction.
-pub type Transaction = sqlx::Transaction<'static, Postgres>;
 
 /// The database.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    /// The workers' share of the sessions; none for calls, which may have all.
+    places: Option<Arc<Semaphore>>,
     wait: Histogram<f64>,
 }
 
@@ -64,6 +82,10 @@ impl Store {
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .max_lifetime(MAX_LIFETIME)
+            // A session that is closed for its age is replaced at once, and none for being idle: a new one takes
+            // seconds just when the machine is busiest.
+            .min_connections(max_connections)
+            .idle_timeout(None)
             // A test of every connection would cost a sixth of the rate; one that was busy a moment ago is alive.
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
@@ -76,7 +98,42 @@ impl Store {
             })
             .connect_lazy_with(options);
         pool::observe(&pool, max_connections);
-        Ok(Self { pool, wait: pool::wait() })
+        Ok(Self { pool, places: None, wait: pool::wait() })
+    }
+
+    /// The same sessions for workers, who together take half of them at most: the others are left to the calls,
+    /// however much work has queued. A worker never asks for a second session while it holds one.
+    #[must_use]
+    pub fn for_workers(&self) -> Self {
+        let half = (self.pool.options().get_max_connections() / 2).max(1) as usize;
+        Self { places: Some(Arc::new(Semaphore::new(half))), ..self.clone() }
+    }
+
+    /// Opens the sessions that the pool may have, one after the other, so that none has to be made when the load
+    /// comes. Waits for a database that is away.
+    pub async fn warm(self, stop: CancellationToken) {
+        let mut held = Vec::new();
+        while self.pool.size() < self.pool.options().get_max_connections() && !stop.is_cancelled() {
+            // Those that are held are not given out twice; calls that come meanwhile open their own.
+            match self.pool.acquire().await {
+                Ok(session) => held.push(session),
+                Err(_) => {
+                    held.clear();
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(WARM_AGAIN) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn place(&self) -> session::Place {
+        match &self.places {
+            // Never closed.
+            Some(places) => Arc::clone(places).acquire_owned().await.ok(),
+            None => None,
+        }
     }
 
     /// Begins a transaction. Call only from a task that runs to its end: a BEGIN that is dropped
@@ -86,20 +143,22 @@ impl Store {
     /// The database is away, or the pool is exhausted.
     pub async fn begin(&self) -> Result<Transaction> {
         let begun = Instant::now();
+        let place = self.place().await;
         let transaction = self.pool.begin().await;
         self.wait.record(begun.elapsed().as_secs_f64(), &*pool::NAME);
-        Ok(transaction?)
+        Ok(Transaction { transaction: transaction?, _place: place })
     }
 
     /// A connection for single statements.
     ///
     /// # Errors
     /// As [`Store::begin`].
-    pub async fn connection(&self) -> Result<PoolConnection<Postgres>> {
+    pub async fn connection(&self) -> Result<Session> {
         let begun = Instant::now();
+        let place = self.place().await;
         let connection = self.pool.acquire().await;
         self.wait.record(begun.elapsed().as_secs_f64(), &*pool::NAME);
-        Ok(connection?)
+        Ok(Session { connection: connection?, _place: place })
     }
 
     /// Whether the database answers and has every migration this program needs; a newer one is as good.
@@ -145,6 +204,12 @@ pub fn connect_options(url: &SecretString) -> anyhow::Result<PgConnectOptions> {
     let options = url.parse::<PgConnectOptions>().ok().filter(|_| named);
     let options = options.context("must be a PostgreSQL URL: postgres://user:password@host/database")?;
     Ok(options.application_name("sandi-identity").disable_statement_logging())
+}
+
+/// One column of many rows, to be bound as an array: the statement has one text then, however many rows there are, and
+/// is planned once.
+fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
 }
 
 /// A locale as stored.

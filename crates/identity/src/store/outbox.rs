@@ -7,8 +7,9 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Result;
-use crate::domain::states::{LinkState, UserState};
+use super::{Result, column};
+use crate::cursor::Place;
+use crate::domain::states::{DeliveryEvent, DeliveryState, LinkState, UserState};
 
 /// An event to write.
 pub struct NewEvent {
@@ -43,6 +44,8 @@ pub struct Claimed {
     pub body: Vec<u8>,
     /// Number of the attempt.
     pub attempt: i32,
+    /// When it could be published.
+    pub due_time: OffsetDateTime,
     /// The event's time.
     pub create_time: OffsetDateTime,
     /// Whether its time is over.
@@ -57,9 +60,18 @@ pub struct Claimed {
     pub tracestate: Option<String>,
 }
 
+impl Claimed {
+    /// Its place in the queue.
+    pub fn place(&self) -> Place {
+        (self.due_time, self.event_id)
+    }
+}
+
 /// A mail that waits for its outcome, locked.
 #[derive(FromRow)]
 pub struct Waiting {
+    /// UUID version 7.
+    pub event_id: Uuid,
     /// Number of the attempt that is out.
     pub attempt: i32,
     /// How often the mail server fell silent after the content.
@@ -89,79 +101,121 @@ pub async fn insert(connection: &mut PgConnection, events: &[NewEvent]) -> Resul
     if events.is_empty() {
         return Ok(());
     }
-    let mut insert = sqlx::QueryBuilder::new(
+    sqlx::query(
         "INSERT INTO outbox
-             (event_id, routing_key, organization_id, header, body, expire_time, traceparent, tracestate) ",
-    );
-    insert.push_values(events, |mut row, event| {
-        row.push_bind(event.event_id)
-            .push_bind(event.routing_key)
-            .push_bind(event.organization_id)
-            .push_bind(&event.header)
-            .push_bind(&event.body)
-            .push_bind(event.expire_time)
-            .push_bind(&event.traceparent)
-            .push_bind(&event.tracestate);
-    });
-    insert.build().execute(connection).await?;
+             (event_id, routing_key, organization_id, header, body, expire_time, traceparent, tracestate)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bytea[], $5::bytea[], $6::timestamptz[],
+             $7::text[], $8::text[])",
+    )
+    .bind(column(events, |it| it.event_id))
+    .bind(column(events, |it| it.routing_key))
+    .bind(column(events, |it| it.organization_id))
+    .bind(column(events, |it| it.header.as_slice()))
+    .bind(column(events, |it| it.body.as_slice()))
+    .bind(column(events, |it| it.expire_time))
+    .bind(column(events, |it| it.traceparent.as_deref()))
+    .bind(column(events, |it| it.tracestate.as_deref()))
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
-/// Claims what is due, oldest first. Other relays leave a claimed row alone until the lease is over.
+/// Claims what is due, oldest first, behind this place or from the head. Other relays leave a claimed row alone until
+/// the lease is over. The rows come in any order.
 ///
 /// # Errors
 /// The database's.
-pub async fn claim(connection: &mut PgConnection, limit: usize, lease: Duration) -> Result<Vec<Claimed>> {
-    Ok(sqlx::query_as(
-        "WITH due AS (
-             SELECT event_id FROM outbox
-             WHERE due_time <= now() AND (lease_time IS NULL OR lease_time <= now())
-             ORDER BY due_time
-             LIMIT $1
-             FOR UPDATE SKIP LOCKED
-         )
-         UPDATE outbox o
-         SET lease_time = now() + make_interval(secs => $2)
-         FROM due
-         WHERE o.event_id = due.event_id
-         RETURNING o.event_id, o.routing_key, o.header, o.body, o.attempt, o.create_time, o.traceparent, o.tracestate,
-             COALESCE(o.expire_time <= clock_timestamp(), false) AS expired,
-             o.routing_key <> $3 OR EXISTS (
-                 SELECT FROM resets r
-                 WHERE r.event_id = o.event_id AND r.link_state = $4 AND r.expire_time > clock_timestamp()) AS live,
-             o.routing_key <> $3 OR EXISTS (
-                 SELECT FROM resets r
-                 JOIN users u USING (user_id)
-                 JOIN organizations g ON g.organization_id = u.organization_id
-                 WHERE r.event_id = o.event_id AND r.link_state = $4 AND u.state = $5 AND NOT g.suspended) AS active",
-    )
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-    .bind(lease.as_secs_f64())
-    .bind(RESET_REQUESTED)
-    .bind(LinkState::Live.as_i16())
-    .bind(UserState::Active.as_i16())
-    .fetch_all(connection)
-    .await?)
+pub async fn claim(
+    connection: &mut PgConnection,
+    limit: usize,
+    lease: Duration,
+    after: Option<Place>,
+) -> Result<Vec<Claimed>> {
+    // The links are looked up for each row by itself: an EXISTS would leave it to the planner to read all live links.
+    macro_rules! claim {
+        ($behind:literal) => {
+            concat!(
+                "WITH due AS MATERIALIZED (
+                     SELECT event_id FROM outbox
+                     WHERE due_time <= now() AND (lease_time IS NULL OR lease_time <= now())",
+                $behind,
+                "    ORDER BY due_time, event_id
+                     LIMIT $1
+                     FOR UPDATE SKIP LOCKED
+                 ), claimed AS (
+                     UPDATE outbox o
+                     SET lease_time = now() + make_interval(secs => $2)
+                     FROM due
+                     WHERE o.event_id = due.event_id
+                     RETURNING o.*
+                 )
+                 SELECT c.event_id, c.routing_key, c.header, c.body, c.attempt, c.due_time, c.create_time,
+                     c.traceparent, c.tracestate, COALESCE(c.expire_time <= clock_timestamp(), false) AS expired,
+                     c.routing_key <> $3 OR COALESCE(links.live, false) AS live,
+                     c.routing_key <> $3 OR COALESCE(links.active, false) AS active
+                 FROM claimed c CROSS JOIN LATERAL (
+                     SELECT bool_or(r.link_state = $4 AND r.expire_time > clock_timestamp()) AS live,
+                         bool_or(r.link_state = $4 AND u.state = $5 AND NOT g.suspended) AS active
+                     FROM resets r
+                     LEFT JOIN users u ON u.user_id = r.user_id
+                     LEFT JOIN organizations g ON g.organization_id = u.organization_id
+                     WHERE r.event_id = c.event_id
+                 ) AS links"
+            )
+        };
+    }
+    let query = match after {
+        None => sqlx::query_as(claim!("")),
+        Some(_) => sqlx::query_as(claim!(" AND (due_time, event_id) > ($6, $7) ")),
+    };
+    let mut query = query
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(lease.as_secs_f64())
+        .bind(RESET_REQUESTED)
+        .bind(LinkState::Live.as_i16())
+        .bind(UserState::Active.as_i16());
+    if let Some((due_time, event_id)) = after {
+        query = query.bind(due_time).bind(event_id);
+    }
+    Ok(query.fetch_all(connection).await?)
 }
 
-/// Marks published mails: they wait for a status now. Returns those that had none yet, because the
-/// mailer may be quicker than this statement.
+/// Marks published mails: they wait for a status now, and their resets are QUEUED. Those are left alone that had a
+/// status already, because the mailer may be quicker than this statement.
 ///
 /// # Errors
 /// The database's.
-pub async fn published(connection: &mut PgConnection, events: &[(Uuid, i32)]) -> Result<Vec<Uuid>> {
+pub async fn published(connection: &mut PgConnection, events: &[(Uuid, i32)]) -> Result<()> {
     let (event_ids, attempts): (Vec<Uuid>, Vec<i32>) = events.iter().copied().unzip();
-    Ok(sqlx::query_scalar(
-        "UPDATE outbox o
-         SET due_time = NULL, lease_time = NULL, heard_time = now()
-         FROM unnest($1::uuid[], $2::integer[]) AS p (event_id, attempt)
-         WHERE o.event_id = p.event_id AND o.attempt = p.attempt AND o.lease_time IS NOT NULL
-         RETURNING o.event_id",
+    let before = DeliveryState::ALL.iter().filter(|state| state.after(DeliveryEvent::Published).is_some());
+    let before: Vec<i16> = before.map(|state| state.as_i16()).collect();
+    sqlx::query(
+        "WITH told AS MATERIALIZED (
+             SELECT o.event_id
+             FROM unnest($1::uuid[], $2::integer[]) AS p (event_id, attempt)
+             JOIN outbox o ON o.event_id = p.event_id
+             WHERE o.attempt = p.attempt AND o.lease_time IS NOT NULL
+             ORDER BY o.event_id
+             FOR UPDATE OF o
+         ), marked AS (
+             UPDATE outbox o
+             SET due_time = NULL, lease_time = NULL, heard_time = now()
+             FROM told
+             WHERE o.event_id = told.event_id
+             RETURNING o.event_id
+         )
+         UPDATE resets r
+         SET delivery_state = $3, not_sent_reason = 0, next_attempt_time = NULL, hold_time = NULL, update_time = now()
+         FROM marked
+         WHERE r.event_id = marked.event_id AND r.delivery_state = ANY($4)",
     )
     .bind(event_ids)
     .bind(attempts)
-    .fetch_all(connection)
-    .await?)
+    .bind(DeliveryState::Queued.as_i16())
+    .bind(before)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Gives claimed rows back, to be claimed again after the delay. They stay due, so that their age shows.
@@ -190,51 +244,69 @@ pub async fn delete(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result
     Ok(())
 }
 
-/// Finds a mail that waits for its outcome, and keeps it from changing.
+/// Finds which of these mails wait for their outcome, and keeps them from changing. Whoever locks several rows of the
+/// outbox and may have to wait for them does so by their ids, so that no two wait for each other.
 ///
 /// # Errors
 /// The database's.
-pub async fn lock_waiting(connection: &mut PgConnection, event_id: Uuid) -> Result<Option<Waiting>> {
+pub async fn lock_waiting(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<Vec<Waiting>> {
     Ok(sqlx::query_as(
-        "SELECT attempt, unknowns, expire_time, clock_timestamp() AS now
+        "SELECT event_id, attempt, unknowns, expire_time, clock_timestamp() AS now
          FROM outbox
-         WHERE event_id = $1
+         WHERE event_id = ANY($1)
+         ORDER BY event_id
          FOR UPDATE",
     )
-    .bind(event_id)
-    .fetch_optional(connection)
+    .bind(event_ids)
+    .fetch_all(connection)
     .await?)
 }
 
-/// Notes that a mail was heard of.
+/// Notes that mails were heard of.
 ///
 /// # Errors
 /// The database's.
-pub async fn heard(connection: &mut PgConnection, event_id: Uuid) -> Result<()> {
-    sqlx::query("UPDATE outbox SET heard_time = now() WHERE event_id = $1").bind(event_id).execute(connection).await?;
+pub async fn heard(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<()> {
+    sqlx::query("UPDATE outbox SET heard_time = now() WHERE event_id = ANY($1)")
+        .bind(event_ids)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-/// Schedules the next attempt of a mail; without a time it only waits for its end.
+/// The next attempt of a mail.
+pub struct NextAttempt {
+    /// The mail.
+    pub event_id: Uuid,
+    /// Number of the attempt.
+    pub attempt: i32,
+    /// When it is made; none: the mail only waits for its end.
+    pub due_time: Option<OffsetDateTime>,
+    /// How often the mail server fell silent after the content.
+    pub unknowns: i16,
+}
+
+/// Schedules the next attempts of mails. One whose links are all dead is looked at now instead of later, as
+/// [`super::resets::revoke_all`] would have arranged, had it come after this.
 ///
 /// # Errors
 /// The database's.
-pub async fn schedule(
-    connection: &mut PgConnection,
-    event_id: Uuid,
-    attempt: i32,
-    due_time: Option<OffsetDateTime>,
-    unknowns: i16,
-) -> Result<()> {
+pub async fn schedule(connection: &mut PgConnection, next: &[NextAttempt]) -> Result<()> {
     sqlx::query(
-        "UPDATE outbox
-         SET attempt = $2, due_time = $3, unknowns = $4, lease_time = NULL, heard_time = NULL, silences = 0
-         WHERE event_id = $1",
+        "UPDATE outbox o
+         SET attempt = n.attempt, unknowns = n.unknowns, lease_time = NULL, heard_time = NULL, silences = 0,
+             due_time = CASE WHEN n.due_time > now()
+                 AND (SELECT bool_and(r.link_state <> $5) FROM resets r WHERE r.event_id = n.event_id)
+                 THEN now() ELSE n.due_time END
+         FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[], $4::smallint[])
+             AS n (event_id, attempt, due_time, unknowns)
+         WHERE o.event_id = n.event_id",
     )
-    .bind(event_id)
-    .bind(attempt)
-    .bind(due_time)
-    .bind(unknowns)
+    .bind(column(next, |it| it.event_id))
+    .bind(column(next, |it| it.attempt))
+    .bind(column(next, |it| it.due_time))
+    .bind(column(next, |it| it.unknowns))
+    .bind(LinkState::Live.as_i16())
     .execute(connection)
     .await?;
     Ok(())

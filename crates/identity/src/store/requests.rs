@@ -1,5 +1,7 @@
 //! Table `reset_requests`: what was asked for, before anybody looks whether it exists.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{FromRow, PgConnection};
@@ -8,6 +10,8 @@ use uuid::Uuid;
 
 use super::Result;
 use super::idempotency::{Claim, Stored};
+use crate::cursor::Place;
+use crate::domain::identifier::Identifier;
 use crate::domain::locale::Locale;
 
 /// What was typed.
@@ -21,25 +25,28 @@ pub enum IdentifierKind {
 }
 
 /// A request to insert.
-pub struct NewRequest<'a> {
+#[derive(Clone)]
+pub struct NewRequest {
     /// UUID version 7.
     pub request_id: Uuid,
     /// Name of the calling service.
-    pub caller: &'a str,
+    pub caller: Arc<str>,
     /// What was typed.
     pub kind: IdentifierKind,
     /// The text that was typed.
-    pub identifier: &'a str,
+    pub identifier: Identifier,
     /// The requester's language.
     pub locale: Option<Locale>,
     /// Kind of device; may be empty.
-    pub device: &'a str,
+    pub device: String,
     /// /24 or /48.
-    pub ip_prefix: Option<&'a str>,
+    pub ip_prefix: Option<String>,
     /// W3C trace context.
-    pub traceparent: Option<&'a str>,
+    pub traceparent: Option<String>,
     /// W3C trace state.
-    pub tracestate: Option<&'a str>,
+    pub tracestate: Option<String>,
+    /// The idempotency key, and the fingerprint of the call that carries it.
+    pub once: Option<(String, Vec<u8>)>,
 }
 
 /// A request the issuer has claimed.
@@ -61,6 +68,10 @@ pub struct Request {
     pub tries: i16,
     /// When it was accepted.
     pub request_time: OffsetDateTime,
+    /// When it could be issued.
+    pub due_time: OffsetDateTime,
+    /// The time of this transaction.
+    pub now: OffsetDateTime,
     /// W3C trace context.
     pub traceparent: Option<String>,
     /// W3C trace state.
@@ -68,6 +79,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Its place in the queue.
+    pub fn place(&self) -> Place {
+        (self.due_time, self.request_id)
+    }
+
     /// What was typed.
     pub fn kind(&self) -> IdentifierKind {
         if self.identifier_kind == IdentifierKind::Email as i16 {
@@ -83,86 +99,121 @@ impl Request {
     }
 }
 
-/// Writes a request: one INSERT, the same for every name.
+/// Writes requests in one statement, the same for every name, each unless its idempotency key is taken. Gives one claim
+/// for each, in their order. No two may have the same caller and key.
+///
+/// A key that another transaction has claimed is waited for no longer than `patience`, if there is one: the others wait
+/// with it.
 ///
 /// # Errors
-/// The database's.
-pub async fn insert(connection: &mut PgConnection, request: &NewRequest<'_>) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO reset_requests
-             (request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, traceparent, tracestate)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-    )
-    .bind(request.request_id)
-    .bind(request.caller)
-    .bind(request.kind as i16)
-    .bind(request.identifier)
-    .bind(request.locale.map(Locale::as_str))
-    .bind(request.device)
-    .bind(request.ip_prefix)
-    .bind(request.traceparent)
-    .bind(request.tracestate)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Writes a request unless its idempotency key is taken; still one statement.
-///
-/// # Errors
-/// The database's.
-pub async fn insert_once(
+/// The database's; then none was written.
+pub async fn insert(
     connection: &mut PgConnection,
-    request: &NewRequest<'_>,
-    key: &str,
-    fingerprint: &[u8],
-) -> Result<Claim> {
-    let (fingerprint, resource_id, fresh): (Vec<u8>, Option<Uuid>, bool) = sqlx::query_as(
-        "WITH claim AS (
-             INSERT INTO idempotency_keys (caller, idempotency_key, fingerprint, resource_id)
-             VALUES ($2, $10, $11, $1)
-             ON CONFLICT (caller, idempotency_key) DO UPDATE SET caller = EXCLUDED.caller
-             RETURNING fingerprint, resource_id, xmax = 0 AS fresh
-         ), request AS (
-             INSERT INTO reset_requests
-                 (request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, traceparent, tracestate)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM claim WHERE fresh
-         )
-         SELECT fingerprint, resource_id, fresh FROM claim",
-    )
-    .bind(request.request_id)
-    .bind(request.caller)
-    .bind(request.kind as i16)
-    .bind(request.identifier)
-    .bind(request.locale.map(Locale::as_str))
-    .bind(request.device)
-    .bind(request.ip_prefix)
-    .bind(request.traceparent)
-    .bind(request.tracestate)
-    .bind(key)
-    .bind(fingerprint)
-    .fetch_one(connection)
-    .await?;
-    Ok(if fresh { Claim::Fresh } else { Claim::Taken(Stored { fingerprint, resource_id, credential_version: None }) })
+    requests: &[&NewRequest],
+    patience: Option<Duration>,
+) -> Result<Vec<Claim>> {
+    fn column<'a, T>(requests: &[&'a NewRequest], of: impl Fn(&'a NewRequest) -> T) -> Vec<T> {
+        requests.iter().map(|request| of(request)).collect()
+    }
+    let keyed = requests.iter().any(|request| request.once.is_some());
+    let query = if keyed { sqlx::query_as(INSERT_ONCE) } else { sqlx::query_as(INSERT) };
+    let mut query = query
+        .bind(column(requests, |it| it.request_id))
+        .bind(column(requests, |it| &*it.caller))
+        .bind(column(requests, |it| it.kind as i16))
+        .bind(column(requests, |it| it.identifier.as_str()))
+        .bind(column(requests, |it| it.locale.map(Locale::as_str)))
+        .bind(column(requests, |it| &*it.device))
+        .bind(column(requests, |it| it.ip_prefix.as_deref()))
+        .bind(column(requests, |it| it.traceparent.as_deref()))
+        .bind(column(requests, |it| it.tracestate.as_deref()));
+    if keyed {
+        query = query
+            .bind(column(requests, |it| it.once.as_ref().map(|(key, _)| key.as_str())))
+            .bind(column(requests, |it| it.once.as_ref().map(|(_, fingerprint)| fingerprint.as_slice())))
+            .bind(patience.map(|patience| format!("{}ms", patience.as_millis())));
+    }
+    let claimed: Vec<(String, String, Vec<u8>, Option<Uuid>, bool)> = query.fetch_all(connection).await?;
+    let mut taken: HashMap<(String, String), Stored> = HashMap::new();
+    for (caller, key, fingerprint, resource_id, fresh) in claimed {
+        if !fresh {
+            taken.insert((caller, key), Stored { fingerprint, resource_id, credential_version: None });
+        }
+    }
+    let stored = |request: &&NewRequest| {
+        let (key, _) = request.once.as_ref()?;
+        taken.remove(&(request.caller.to_string(), key.clone()))
+    };
+    Ok(requests.iter().map(stored).map(|stored| stored.map_or(Claim::Fresh, Claim::Taken)).collect())
 }
 
-/// Claims what is due, oldest first, for this transaction.
+const INSERT: &str = "INSERT INTO reset_requests
+         (request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, traceparent, tracestate)
+     SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[],
+         $8::text[], $9::text[])";
+
+/// Keys are claimed in one order over all replicas, so that no two statements wait for each other.
+const INSERT_ONCE: &str = "WITH patience AS MATERIALIZED (
+         SELECT set_config('lock_timeout', COALESCE($12::text, current_setting('lock_timeout')), true)
+     ), asked AS MATERIALIZED (
+         SELECT r.* FROM patience, unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[],
+                 $7::text[], $8::text[], $9::text[], $10::text[], $11::bytea[])
+             AS r (request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, traceparent, tracestate,
+                 idempotency_key, fingerprint)
+     ), claim AS (
+         INSERT INTO idempotency_keys (caller, idempotency_key, fingerprint, resource_id)
+         SELECT caller, idempotency_key, fingerprint, request_id FROM asked
+         WHERE idempotency_key IS NOT NULL
+         ORDER BY caller COLLATE \"C\", idempotency_key COLLATE \"C\"
+         ON CONFLICT (caller, idempotency_key) DO UPDATE SET caller = EXCLUDED.caller
+         RETURNING caller, idempotency_key, fingerprint, resource_id, xmax = 0 AS fresh
+     ), written AS (
+         INSERT INTO reset_requests
+             (request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, traceparent, tracestate)
+         SELECT request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, traceparent, tracestate
+         FROM asked
+         WHERE idempotency_key IS NULL OR request_id IN (SELECT resource_id FROM claim WHERE fresh)
+     )
+     SELECT caller, idempotency_key, fingerprint, resource_id, fresh FROM claim";
+
+macro_rules! request_columns {
+    () => {
+        "request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, tries,
+         request_time, due_time, now() AS now, traceparent, tracestate"
+    };
+}
+
+/// A request that is not finished. Were it a bare condition, the planner could read the queue for it instead of the
+/// one row, and would whenever the queue was empty when it was last analysed.
+macro_rules! unfinished {
+    () => {
+        "CASE WHEN due_time IS NULL THEN false ELSE true END"
+    };
+}
+
+/// Claims what is due, oldest first, behind this place or from the head, for this transaction.
 ///
 /// # Errors
 /// The database's.
-pub async fn claim_due(connection: &mut PgConnection, limit: i64) -> Result<Vec<Request>> {
-    Ok(sqlx::query_as(
-        "SELECT request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, tries,
-                request_time, traceparent, tracestate
-         FROM reset_requests
-         WHERE due_time <= now()
-         ORDER BY due_time
-         LIMIT $1
-         FOR UPDATE SKIP LOCKED",
-    )
-    .bind(limit)
-    .fetch_all(connection)
-    .await?)
+pub async fn claim_due(connection: &mut PgConnection, limit: i64, after: Option<Place>) -> Result<Vec<Request>> {
+    macro_rules! claim {
+        ($behind:literal) => {
+            concat!(
+                "SELECT ",
+                request_columns!(),
+                " FROM reset_requests WHERE due_time <= now()",
+                $behind,
+                " ORDER BY due_time, request_id LIMIT $1 FOR UPDATE SKIP LOCKED"
+            )
+        };
+    }
+    let query = match after {
+        None => sqlx::query_as(claim!("")).bind(limit),
+        Some((due_time, request_id)) => {
+            sqlx::query_as(claim!(" AND (due_time, request_id) > ($2, $3)")).bind(limit).bind(due_time).bind(request_id)
+        }
+    };
+    Ok(query.fetch_all(connection).await?)
 }
 
 /// Claims one request, if it is still due and nobody else has it.
@@ -170,13 +221,14 @@ pub async fn claim_due(connection: &mut PgConnection, limit: i64) -> Result<Vec<
 /// # Errors
 /// The database's.
 pub async fn claim(connection: &mut PgConnection, request_id: Uuid) -> Result<Option<Request>> {
-    Ok(sqlx::query_as(
-        "SELECT request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, tries,
-                request_time, traceparent, tracestate
-         FROM reset_requests
-         WHERE request_id = $1 AND due_time IS NOT NULL
-         FOR UPDATE SKIP LOCKED",
-    )
+    Ok(sqlx::query_as(concat!(
+        "SELECT ",
+        request_columns!(),
+        " FROM reset_requests
+         WHERE request_id = $1 AND ",
+        unfinished!(),
+        " FOR UPDATE SKIP LOCKED"
+    ))
     .bind(request_id)
     .fetch_optional(connection)
     .await?)
@@ -187,12 +239,12 @@ pub async fn claim(connection: &mut PgConnection, request_id: Uuid) -> Result<Op
 /// # Errors
 /// The database's.
 pub async fn pending(connection: &mut PgConnection, request_id: Uuid) -> Result<Option<Request>> {
-    Ok(sqlx::query_as(
-        "SELECT request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, tries,
-                request_time, traceparent, tracestate
-         FROM reset_requests
-         WHERE request_id = $1 AND due_time IS NOT NULL",
-    )
+    Ok(sqlx::query_as(concat!(
+        "SELECT ",
+        request_columns!(),
+        " FROM reset_requests WHERE request_id = $1 AND ",
+        unfinished!()
+    ))
     .bind(request_id)
     .fetch_optional(connection)
     .await?)
@@ -224,12 +276,13 @@ pub async fn put_off(
     delay: Duration,
     ours: bool,
 ) -> Result<Option<i16>> {
-    Ok(sqlx::query_scalar(
+    Ok(sqlx::query_scalar(concat!(
         "UPDATE reset_requests
          SET tries = tries + $3::integer, due_time = now() + make_interval(secs => $2)
-         WHERE request_id = $1 AND due_time IS NOT NULL
-         RETURNING tries",
-    )
+         WHERE request_id = $1 AND ",
+        unfinished!(),
+        " RETURNING tries"
+    ))
     .bind(request_id)
     .bind(delay.as_secs_f64())
     .bind(i32::from(ours))

@@ -7,7 +7,7 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Result;
+use super::{Result, column};
 use crate::domain::states::{DeliveryEvent, DeliveryState, LinkState, NotSentReason, ResetKind, RevokeCause};
 use crate::domain::token::TokenDigest;
 
@@ -264,32 +264,34 @@ pub async fn insert(connection: &mut PgConnection, resets: &[NewReset]) -> Resul
     if resets.is_empty() {
         return Ok(());
     }
-    let mut insert = sqlx::QueryBuilder::new(
+    sqlx::query(
         "INSERT INTO resets
              (reset_id, request_id, event_id, kind, user_id, organization_id, token_digest, delivery_state,
               not_sent_reason, link_state, request_time, expire_time, cool_until, requested_by, reason, support_code,
-              traceparent) ",
-    );
-    insert.push_values(resets, |mut row, reset| {
-        row.push_bind(reset.reset_id)
-            .push_bind(reset.request_id)
-            .push_bind(reset.event_id)
-            .push_bind(reset.kind.as_i16())
-            .push_bind(reset.user_id)
-            .push_bind(reset.organization_id)
-            .push_bind(reset.token_digest.as_ref().map(|digest| digest.0.to_vec()))
-            .push_bind(reset.delivery_state().as_i16())
-            .push_bind(reset.not_sent_reason.map_or(0, NotSentReason::as_i16))
-            .push_bind(reset.link_state().as_i16())
-            .push_bind(reset.request_time)
-            .push_bind(reset.expire_time)
-            .push_bind(reset.cool_until)
-            .push_bind(reset.requested_by)
-            .push_bind(&reset.reason)
-            .push_bind(&reset.support_code)
-            .push_bind(&reset.traceparent);
-    });
-    insert.build().execute(connection).await?;
+              traceparent)
+         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::uuid[], $6::uuid[], $7::bytea[],
+             $8::smallint[], $9::smallint[], $10::smallint[], $11::timestamptz[], $12::timestamptz[],
+             $13::timestamptz[], $14::uuid[], $15::text[], $16::text[], $17::text[])",
+    )
+    .bind(column(resets, |it| it.reset_id))
+    .bind(column(resets, |it| it.request_id))
+    .bind(column(resets, |it| it.event_id))
+    .bind(column(resets, |it| it.kind.as_i16()))
+    .bind(column(resets, |it| it.user_id))
+    .bind(column(resets, |it| it.organization_id))
+    .bind(column(resets, |it| it.token_digest.as_ref().map(|digest| digest.0.as_slice())))
+    .bind(column(resets, |it| it.delivery_state().as_i16()))
+    .bind(column(resets, |it| it.not_sent_reason.map_or(0, NotSentReason::as_i16)))
+    .bind(column(resets, |it| it.link_state().as_i16()))
+    .bind(column(resets, |it| it.request_time))
+    .bind(column(resets, |it| it.expire_time))
+    .bind(column(resets, |it| it.cool_until))
+    .bind(column(resets, |it| it.requested_by))
+    .bind(column(resets, |it| it.reason.as_str()))
+    .bind(column(resets, |it| it.support_code.as_deref()))
+    .bind(column(resets, |it| it.traceparent.as_deref()))
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -387,16 +389,20 @@ pub async fn revoke(connection: &mut PgConnection, reset_id: Uuid, cause: Revoke
     Ok(!event_ids.is_empty())
 }
 
-/// Lets the relay look now at mails that were to be tried later and have no live link left. By their ids,
-/// so that no plan depends on how many mails happen to be due.
+/// Lets the relay look now at mails that were to be tried later and have no live link left. Others are not touched:
+/// whoever handles their status has locked them, and is about to change the rows that this transaction has changed.
+///
+/// By their ids, so that no plan depends on how many mails happen to be due: a bare comparison of the due time would
+/// let the planner read the queue instead.
 async fn look_at(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<()> {
     if event_ids.is_empty() {
         return Ok(());
     }
     sqlx::query(
         "UPDATE outbox o
-         SET due_time = CASE WHEN o.due_time > now() THEN now() ELSE o.due_time END
+         SET due_time = now()
          WHERE o.event_id = ANY($1)
+           AND CASE WHEN o.due_time > now() THEN true ELSE false END
            AND NOT EXISTS (SELECT FROM resets r WHERE r.event_id = o.event_id AND r.link_state = $2)",
     )
     .bind(event_ids)
@@ -427,103 +433,112 @@ pub async fn counted_mails(connection: &mut PgConnection, user_ids: &[Uuid]) -> 
     .await?)
 }
 
-/// When a mail changes its state, what else is written beside it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Beside {
-    /// When it will be tried again.
-    pub next_attempt_time: Option<OffsetDateTime>,
-    /// Why it was not sent.
-    pub not_sent_reason: Option<NotSentReason>,
-}
+/// A mail, and when it is tried again.
+pub type Moved = (Uuid, Option<OffsetDateTime>);
 
-/// Moves the resets of these mails on, as the table of transitions says. What is better known stays.
+/// Moves the resets of these mails on, as the table of transitions says. What is better known stays. Of each mail that
+/// moved it returns the kind of its reset and how long ago that was asked for, in seconds.
 ///
 /// # Errors
 /// The database's.
 pub async fn advance(
     connection: &mut PgConnection,
-    event_ids: &[Uuid],
+    mails: &[Moved],
     event: DeliveryEvent,
-    beside: Beside,
-) -> Result<()> {
+) -> Result<Vec<(ResetKind, f64)>> {
+    if mails.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut moves: BTreeMap<i16, Vec<i16>> = BTreeMap::new();
     for from in DeliveryState::ALL.iter().copied() {
         if let Some(to) = from.after(event) {
             moves.entry(to.as_i16()).or_default().push(from.as_i16());
         }
     }
+    let (event_ids, next): (Vec<Uuid>, Vec<Option<OffsetDateTime>>) = mails.iter().copied().unzip();
+    let reason = match event {
+        DeliveryEvent::NotSent(reason) => reason.as_i16(),
+        _ => 0,
+    };
+    let mut moved: BTreeMap<Uuid, (i16, f64)> = BTreeMap::new();
     for (to, from) in moves {
-        sqlx::query(
-            "UPDATE resets
-             SET delivery_state = $2, not_sent_reason = $3, next_attempt_time = $4, update_time = now(),
-                 hold_time = CASE WHEN $2 = $6 THEN COALESCE(hold_time, now()) END
-             WHERE event_id = ANY($1) AND delivery_state = ANY($5)",
+        let rows: Vec<(Uuid, i16, f64)> = sqlx::query_as(
+            "UPDATE resets r
+             SET delivery_state = $3, not_sent_reason = $4, next_attempt_time = m.next_attempt_time, update_time = now(),
+                 hold_time = CASE WHEN $3 = $6 THEN COALESCE(r.hold_time, now()) END
+             FROM unnest($1::uuid[], $2::timestamptz[]) AS m (event_id, next_attempt_time)
+             WHERE r.event_id = m.event_id AND r.delivery_state = ANY($5)
+             RETURNING r.event_id, r.kind, extract(epoch FROM clock_timestamp() - r.request_time)::float8",
         )
-        .bind(event_ids)
+        .bind(&event_ids)
+        .bind(&next)
         .bind(to)
-        .bind(beside.not_sent_reason.map_or(0, NotSentReason::as_i16))
-        .bind(beside.next_attempt_time)
+        .bind(reason)
         .bind(from)
         .bind(DeliveryState::Held.as_i16())
-        .execute(&mut *connection)
+        .fetch_all(&mut *connection)
         .await?;
+        moved.extend(rows.into_iter().map(|(event_id, kind, ago)| (event_id, (kind, ago))));
     }
     if event.is_final() && DeliveryState::Unknown.after(event).is_none() {
         // It stays UNKNOWN, and is not tried again.
-        for event_id in event_ids {
-            expect_attempt(connection, *event_id, None).await?;
-        }
+        let never: Vec<Moved> = event_ids.into_iter().map(|event_id| (event_id, None)).collect();
+        expect_attempts(connection, &never).await?;
     }
-    Ok(())
+    Ok(moved.into_values().filter_map(|(kind, ago)| Some((ResetKind::from_i16(kind)?, ago))).collect())
 }
 
-/// Notes when a mail that was put off is tried again; none: no attempt is left. A time that has passed
+/// Notes when mails that were put off are tried again; none: no attempt is left. A time that has passed
 /// says that the attempt is under way.
 ///
 /// # Errors
 /// The database's.
-pub async fn expect_attempt(
-    connection: &mut PgConnection,
-    event_id: Uuid,
-    next_attempt_time: Option<OffsetDateTime>,
-) -> Result<()> {
+pub async fn expect_attempts(connection: &mut PgConnection, mails: &[Moved]) -> Result<()> {
+    let (event_ids, next): (Vec<Uuid>, Vec<Option<OffsetDateTime>>) = mails.iter().copied().unzip();
     sqlx::query(
-        "UPDATE resets SET next_attempt_time = $2, update_time = now()
-         WHERE event_id = $1 AND delivery_state = ANY($3)",
+        "UPDATE resets r SET next_attempt_time = m.next_attempt_time, update_time = now()
+         FROM unnest($1::uuid[], $2::timestamptz[]) AS m (event_id, next_attempt_time)
+         WHERE r.event_id = m.event_id AND r.delivery_state = ANY($3)",
     )
-    .bind(event_id)
-    .bind(next_attempt_time)
+    .bind(event_ids)
+    .bind(next)
     .bind([DeliveryState::Deferred, DeliveryState::Held, DeliveryState::Unknown].map(DeliveryState::as_i16).as_slice())
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Records an attempt; number 0 is the last one. A hold gives way to what the attempt came to, anything gives
-/// way to a later bounce.
+/// Records attempts of different mails; number 0 is the last one. A hold gives way to what the attempt came to,
+/// anything gives way to a later bounce.
 ///
 /// # Errors
 /// The database's.
-pub async fn record_attempt(connection: &mut PgConnection, attempt: &NewAttempt<'_>) -> Result<()> {
+pub async fn record_attempts(connection: &mut PgConnection, attempts: &[NewAttempt<'_>]) -> Result<()> {
     sqlx::query(
         "INSERT INTO delivery_attempts AS a
              (event_id, attempt, attempt_time, outcome, relay, smtp_code, enhanced_code, phase, duration_ms)
-         VALUES ($1, coalesce(nullif($2, 0), (SELECT max(attempt) FROM delivery_attempts WHERE event_id = $1), 1),
-             $3, $4, $5, $6, $7, $8, $9)
+         SELECT n.event_id,
+             coalesce(nullif(n.attempt, 0),
+                 (SELECT max(attempt) FROM delivery_attempts d WHERE d.event_id = n.event_id), 1),
+             n.attempt_time, n.outcome, n.relay, n.smtp_code, n.enhanced_code, n.phase, n.duration_ms
+         FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[], $4::smallint[], $5::text[], $6::integer[],
+                 $7::text[], $8::text[], $9::bigint[])
+             AS n (event_id, attempt, attempt_time, outcome, relay, smtp_code, enhanced_code, phase, duration_ms)
+         ORDER BY n.event_id
          ON CONFLICT (event_id, attempt) DO UPDATE
          SET outcome = EXCLUDED.outcome, relay = EXCLUDED.relay, smtp_code = EXCLUDED.smtp_code,
              enhanced_code = EXCLUDED.enhanced_code, phase = EXCLUDED.phase, duration_ms = EXCLUDED.duration_ms
          WHERE a.outcome = $10 OR EXCLUDED.outcome = $11",
     )
-    .bind(attempt.event_id)
-    .bind(attempt.attempt)
-    .bind(attempt.attempt_time)
-    .bind(attempt.outcome.as_i16())
-    .bind(attempt.relay)
-    .bind(attempt.smtp_code)
-    .bind(attempt.enhanced_code)
-    .bind(attempt.phase)
-    .bind(attempt.duration_ms)
+    .bind(column(attempts, |it| it.event_id))
+    .bind(column(attempts, |it| it.attempt))
+    .bind(column(attempts, |it| it.attempt_time))
+    .bind(column(attempts, |it| it.outcome.as_i16()))
+    .bind(column(attempts, |it| it.relay))
+    .bind(column(attempts, |it| it.smtp_code))
+    .bind(column(attempts, |it| it.enhanced_code))
+    .bind(column(attempts, |it| it.phase))
+    .bind(column(attempts, |it| it.duration_ms))
     .bind(DeliveryState::Held.as_i16())
     .bind(DeliveryState::Bounced.as_i16())
     .execute(connection)
@@ -531,14 +546,14 @@ pub async fn record_attempt(connection: &mut PgConnection, attempt: &NewAttempt<
     Ok(())
 }
 
-/// Whether any reset belongs to this mail.
+/// Which of these mails any reset belongs to.
 ///
 /// # Errors
 /// The database's.
-pub async fn has_event(connection: &mut PgConnection, event_id: Uuid) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM resets WHERE event_id = $1)")
-        .bind(event_id)
-        .fetch_one(connection)
+pub async fn with_resets(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<Vec<Uuid>> {
+    Ok(sqlx::query_scalar("SELECT DISTINCT event_id FROM resets WHERE event_id = ANY($1)")
+        .bind(event_ids)
+        .fetch_all(connection)
         .await?)
 }
 
@@ -625,18 +640,4 @@ async fn with_attempts(connection: &mut PgConnection, rows: Vec<ResetRow>) -> Re
         reset.attempts = attempts.iter().filter(|attempt| Some(attempt.event_id) == reset.event_id).cloned().collect();
     }
     Ok(resets)
-}
-
-/// How long ago the reset of a mail was asked for, in seconds, and of what kind it is; none for a notice.
-///
-/// # Errors
-/// The database's.
-pub async fn asked_ago(connection: &mut PgConnection, event_id: Uuid) -> Result<Option<(ResetKind, f64)>> {
-    let row: Option<(i16, f64)> = sqlx::query_as(
-        "SELECT kind, extract(epoch FROM clock_timestamp() - request_time)::float8 FROM resets WHERE event_id = $1 LIMIT 1",
-    )
-    .bind(event_id)
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.and_then(|(kind, seconds)| Some((ResetKind::from_i16(kind)?, seconds))))
 }

@@ -302,7 +302,7 @@ pub async fn lock_matching(
 }
 
 /// One page of an organisation's users by username, after `cursor`, whose name or display name
-/// begins with `prefix`. `limit` rows at most.
+/// begins with `prefix`. `limit` rows at most. In a transaction, if there is a prefix.
 ///
 /// # Errors
 /// The database's.
@@ -313,6 +313,10 @@ pub async fn list(
     cursor: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Person>> {
+    if !prefix.is_empty() {
+        // Either name may begin with it: only a bitmap takes both indexes together.
+        sqlx::query("SELECT set_config('enable_bitmapscan', 'on', true)").execute(&mut *connection).await?;
+    }
     let rows: Vec<PersonRow> = sqlx::query_as(concat!(
         "SELECT ",
         person_columns!(),
@@ -351,56 +355,65 @@ pub async fn lock_other_owners(connection: &mut PgConnection, organization_id: U
     Ok(owners.len())
 }
 
-/// Locks the users whose address an outcome of this mail speaks of, before anything else of theirs.
-/// Of an acceptance, those only whose address is marked.
+/// Locks the users whose address the outcomes of these mails speak of, before anything else of theirs, and says
+/// whether there are any. Each mail comes with whether the address was refused; of an acceptance, those only are meant
+/// whose address is marked.
 ///
 /// # Errors
 /// The database's.
-pub async fn lock_addressees(connection: &mut PgConnection, event_id: Uuid, refused: bool) -> Result<()> {
-    sqlx::query(
+pub async fn lock_addressees(connection: &mut PgConnection, told: &[(Uuid, bool)]) -> Result<bool> {
+    let (event_ids, refused): (Vec<Uuid>, Vec<bool>) = told.iter().copied().unzip();
+    let locked: Vec<Uuid> = sqlx::query_scalar(
         "SELECT u.user_id FROM users u
-         WHERE u.user_id IN (SELECT user_id FROM resets WHERE event_id = $1)
-           AND ($2 OR u.undeliverable_since IS NOT NULL)
+         WHERE u.user_id IN (
+             SELECT a.user_id
+             FROM unnest($1::uuid[], $2::boolean[]) AS told (event_id, refused)
+             JOIN resets r ON r.event_id = told.event_id
+             JOIN users a ON a.user_id = r.user_id
+             WHERE told.refused OR a.undeliverable_since IS NOT NULL)
          ORDER BY u.user_id FOR NO KEY UPDATE",
     )
-    .bind(event_id)
+    .bind(event_ids)
     .bind(refused)
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(!locked.is_empty())
 }
 
-/// Marks the address of these users as refused for good, unless it was changed after the mail was written.
+/// Marks the address of the users of these mails as refused for good, each with the code, unless it was changed after
+/// the mail was written.
 ///
 /// # Errors
 /// The database's.
-pub async fn mark_undeliverable(connection: &mut PgConnection, event_id: Uuid, code: &str) -> Result<()> {
+pub async fn mark_undeliverable(connection: &mut PgConnection, refused: &[(Uuid, &str)]) -> Result<()> {
+    let (event_ids, codes): (Vec<Uuid>, Vec<&str>) = refused.iter().copied().unzip();
     sqlx::query(
         "UPDATE users u
-         SET undeliverable_since = COALESCE(u.undeliverable_since, now()), undeliverable_code = $2
-         FROM resets r
-         WHERE r.event_id = $1 AND u.user_id = r.user_id AND u.address_change_time <= r.issue_time",
+         SET undeliverable_since = COALESCE(u.undeliverable_since, now()), undeliverable_code = told.code
+         FROM unnest($1::uuid[], $2::text[]) AS told (event_id, code)
+         JOIN resets r ON r.event_id = told.event_id
+         WHERE u.user_id = r.user_id AND u.address_change_time <= r.issue_time",
     )
-    .bind(event_id)
-    .bind(code)
+    .bind(event_ids)
+    .bind(codes)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Forgets a refusal, because a mail to the same address was accepted.
+/// Forgets refusals, because these mails to the same addresses were accepted.
 ///
 /// # Errors
 /// The database's.
-pub async fn clear_undeliverable(connection: &mut PgConnection, event_id: Uuid) -> Result<()> {
+pub async fn clear_undeliverable(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<()> {
     sqlx::query(
         "UPDATE users u
          SET undeliverable_since = NULL, undeliverable_code = NULL
          FROM resets r
-         WHERE r.event_id = $1 AND u.user_id = r.user_id AND u.address_change_time <= r.issue_time
+         WHERE r.event_id = ANY($1) AND u.user_id = r.user_id AND u.address_change_time <= r.issue_time
            AND u.undeliverable_since IS NOT NULL",
     )
-    .bind(event_id)
+    .bind(event_ids)
     .execute(connection)
     .await?;
     Ok(())

@@ -69,8 +69,12 @@ fn orders(items: &[Told]) -> Vec<Vec<Told>> {
     orders(rest).into_iter().flat_map(places).collect()
 }
 
-async fn tell(mailer: &Broker, event_id: &str, (attempt, outcome): Told) {
-    let status = MailStatus {
+async fn tell(mailer: &Broker, event_id: &str, told: Told) {
+    publish(mailer, status(event_id, told)).await;
+}
+
+fn status(event_id: &str, (attempt, outcome): Told) -> MailStatus {
+    MailStatus {
         event_id: event_id.to_owned(),
         attempt,
         attempt_time: Some(prost_types::Timestamp { seconds: 1_790_000_000, nanos: 0 }),
@@ -78,7 +82,10 @@ async fn tell(mailer: &Broker, event_id: &str, (attempt, outcome): Told) {
         relay: "mail.example:25".to_owned(),
         phase: "final".to_owned(),
         ..Default::default()
-    };
+    }
+}
+
+async fn publish(mailer: &Broker, status: MailStatus) {
     // The identity service binds its queue once the mailer's exchange is there.
     until("a queue takes it", async || {
         let body = status.encode_to_vec();
@@ -164,4 +171,34 @@ async fn a_status_that_makes_no_sense_is_parked_and_one_of_an_unknown_mail_chang
 
     tell(&mailer, event, (1, Outcome::Sent)).await;
     world.reset_in(request, DeliveryState::Sent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_has_to_wait_keeps_no_other_back() {
+    let mut world = World::build().wide_limits().start().await;
+    let mails = mails_without_a_mailer(&mut world, 40).await;
+    let mailer = world.broker_as_mailer().await;
+    let ((stuck, refused), others) = mails.split_first().expect("there are some");
+    // Somebody holds the person whose address is refused.
+    let database = world.database().await;
+    let mut held = database.begin().await.expect("the database answers");
+    sqlx::query(
+        "SELECT FROM users WHERE user_id IN (SELECT user_id FROM resets WHERE event_id = $1::uuid) FOR NO KEY UPDATE",
+    )
+    .bind(refused)
+    .fetch_one(&mut *held)
+    .await
+    .expect("the owner may");
+
+    let code =
+        MailStatus { smtp_code: 550, enhanced_code: "5.1.1".to_owned(), ..status(refused, (1, Outcome::Bounced)) };
+    publish(&mailer, code).await;
+    for (_, event) in others {
+        tell(&mailer, event, (1, Outcome::Sent)).await;
+    }
+    for (request, _) in others {
+        world.reset_in(request, DeliveryState::Sent).await;
+    }
+    held.rollback().await.expect("the database answers");
+    world.reset_in(stuck, DeliveryState::Bounced).await;
 }
