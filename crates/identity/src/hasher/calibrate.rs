@@ -42,14 +42,18 @@ pub struct Cost {
 pub fn measure(threads: usize, target: Duration, mut progress: impl FnMut(usize, usize)) -> Vec<Cost> {
     let mut costs = Vec::new();
     let all = MEMORY.len() * ITERATIONS.len();
-    for (row, memory_kib) in MEMORY.into_iter().enumerate() {
+    'all: for (row, memory_kib) in MEMORY.into_iter().enumerate() {
         for (column, iterations) in ITERATIONS.into_iter().enumerate() {
             progress(row * ITERATIONS.len() + column, all);
             let cost = cost(threads, Choice { memory_kib, iterations });
             let over = cost.time > target;
             costs.push(cost);
+            if over && column == 0 {
+                // More memory takes longer still.
+                break 'all;
+            }
             if over {
-                // More passes take longer still.
+                // And so do more passes.
                 break;
             }
         }
