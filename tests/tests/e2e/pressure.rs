@@ -6,20 +6,16 @@ mod together;
 
 use e2e::{World, world::Program};
 
-use crate::waiting::until;
-
 /// A world whose database counts the pages that each statement looks at, and vacuums nothing by itself.
 async fn counting(settings: &[&str]) -> World {
     let build = World::build().own_database().wide_limits();
     let mut world = settings.iter().fold(build, |build, setting| build.set(*setting)).start().await;
     run(&world, "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'");
     run(&world, "ALTER SYSTEM SET autovacuum = off");
+    assert!(world.terminate(Program::Identity, 0).success());
     world.database_process().stop().expect("it stops");
     world.database_process().restart().expect("it starts");
-    until("the service has the database again", async || {
-        world.admin(Program::Identity, 0, "/readyz").is_ok().then_some(())
-    })
-    .await;
+    world.start_again(Program::Identity, 0);
     run(&world, "CREATE EXTENSION pg_stat_statements");
     world
 }
