@@ -26,10 +26,12 @@ pub async fn run(service: &Service, reporter: HealthReporter, checks: Checks, st
             () = stop.cancelled() => break,
             _ = every.tick() => {}
         }
-        let answer = match tokio::time::timeout(BOUND, service.store.check()).await {
-            Ok(answer) => answer,
-            Err(_) => Err("the database does not answer".to_owned()),
+        // A database that keeps us waiting does not put off the goodbye.
+        let answer = tokio::select! {
+            () = stop.cancelled() => break,
+            answer = tokio::time::timeout(BOUND, service.store.check()) => answer,
         };
+        let answer = answer.unwrap_or_else(|_| Err("the database does not answer".to_owned()));
         let status = if answer.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
         checks.set("database", answer);
         set(&reporter, status).await;

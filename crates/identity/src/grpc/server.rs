@@ -36,7 +36,7 @@ const RECEIVE_MAX: usize = 64 * 1024;
 /// Largest response.
 const SEND_MAX: usize = 1024 * 1024;
 /// How long calls under way may take after the stop.
-const DRAIN: Duration = Duration::from_secs(8);
+const DRAIN: Duration = Duration::from_secs(6);
 /// How often full rate buckets are forgotten.
 const FORGET: Duration = Duration::from_secs(60);
 /// Descriptors for everything but callers' connections and the database's: files, broker, probes, telemetry.

@@ -76,11 +76,20 @@ pub static FAULTS: [Fault; 18] = [
         ..fault(Cause::MailerIsGone, &["SandiNoMailer", "SandiProcessDown", "SandiQueueWithoutConsumer"])
     },
     Fault { quick: true, ..fault(Cause::CertificateEnds, &["SandiCertificateEnds"]) },
-    fault(Cause::MailerLacksAKey, &["SandiMailerKeyUnknown", "SandiMessagesParked"]),
+    // The canary is parked with the others.
+    Fault {
+        may: &["SandiCanaryLost"],
+        ..fault(Cause::MailerLacksAKey, &["SandiMailerKeyUnknown", "SandiMessagesParked"])
+    },
     fault(Cause::MailServerIsSlow, &["SandiMailsAreSlow"]),
     Fault { after: LATE, ..fault(Cause::IdentityIsGone, &["SandiNoIdentity", "SandiProcessDown"]) },
     Fault { after: LATE, ..fault(Cause::BrokerIsAway, &["SandiBrokerAway", "SandiOutboxGrows"]) },
-    Fault { after: LATE, ..fault(Cause::TableIsLocked, &["SandiRequestsWait"]) },
+    Fault {
+        // Statuses wait for the lock too, each with a connection.
+        may: &["SandiDatabaseAway", "SandiDatabasePoolEmpty", "SandiCallsFail"],
+        after: LATE,
+        ..fault(Cause::TableIsLocked, &["SandiRequestsWait"])
+    },
     Fault { after: LATE, ..fault(Cause::OneCannotBeIssued, &["SandiRequestsGivenUp", "SandiRequestsWait"]) },
     fault(Cause::EverybodyLogsIn, &["SandiHasherBusy"]),
     Fault { may: LATE, ..fault(Cause::DatabaseIsFar, &["SandiDatabasePoolEmpty"]) },
