@@ -61,7 +61,7 @@ fn may_go_elsewhere(status: &tonic::Status) -> bool {
 #[expect(clippy::print_stdout, reason = "a person reads the figures of a full run")]
 async fn a_roll_out_costs_no_call() {
     let restarts = if e2e::full() { RESTARTS.1 } else { RESTARTS.0 };
-    let mut world = World::build().identities(2).mailers(0).wide_limits().start().await;
+    let mut world = World::build().identities(2).wide_limits().start().await;
     let kopi = world.organization("kopi").await;
     world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
     let pair = Pair([world.client("gateway", 0), world.client("gateway", 1)]);
