@@ -87,8 +87,11 @@ pub struct Groups<W: Write> {
     state: Mutex<State<W>>,
 }
 
+/// Who waits, by number.
+type Line<W> = VecDeque<(u64, Member<<W as Write>::Item, <W as Write>::Answer>)>;
+
 struct State<W: Write> {
-    line: VecDeque<(u64, Member<W::Item, W::Answer>)>,
+    line: Line<W>,
     next_number: u64,
     writers: usize,
 }
@@ -178,7 +181,7 @@ impl<W: Write> Groups<W> {
     }
 
     /// Everybody in line; this writer is done.
-    fn everybody(&self) -> VecDeque<(u64, Member<W::Item, W::Answer>)> {
+    fn everybody(&self) -> Line<W> {
         let mut state = self.lock();
         state.writers -= 1;
         std::mem::take(&mut state.line)

@@ -207,7 +207,6 @@ impl Hasher {
             let blocks = parameters.block_count();
             std::thread::Builder::new().name(format!("hasher-{number}")).spawn(move || work(&shared, blocks))?;
         }
-        tracing::info!(hasher.threads = threads, hasher.simd = simd(), "hashing threads start");
         let decoy = phc_string(&parameters, &[0; SALT_BYTES], &[0; TAG_BYTES]);
         Ok(Self {
             _handles: Arc::new(Closer(Arc::clone(&shared))),

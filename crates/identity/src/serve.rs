@@ -143,6 +143,7 @@ pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
         grpc.tls = settings.grpc.tls.certificate.is_some(),
         admin.listen = %admin.local_addr()?,
         development = settings.development,
+        hasher.simd = crate::hasher::simd(),
         "identity starts"
     );
 

@@ -34,7 +34,7 @@ pub enum Found {
     /// One for each account.
     Resets(Vec<Reset>),
     /// A request nobody has looked at yet.
-    Pending(Request),
+    Pending(Box<Request>),
 }
 
 /// Reads resets. A request without an account belongs to no organisation, so no admin sees it.
@@ -48,7 +48,7 @@ pub async fn get_reset(service: &Service, call: &Call, command: GetReset) -> Res
         && matches!(authority, Authority::Caller)
         && let Some(request) = requests::pending(&mut transaction, request_id).await?
     {
-        return Ok(Found::Pending(request));
+        return Ok(Found::Pending(Box::new(request)));
     }
     let mut found = find(&mut transaction, &command.key).await?;
     found.retain(|reset| authority.sees(reset.organization_id));

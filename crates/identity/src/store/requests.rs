@@ -133,7 +133,7 @@ pub async fn insert(
             .bind(column(requests, |it| it.once.as_ref().map(|(_, fingerprint)| fingerprint.as_slice())))
             .bind(patience.map(|patience| format!("{}ms", patience.as_millis())));
     }
-    let claimed: Vec<(String, String, Vec<u8>, Option<Uuid>, bool)> = query.fetch_all(connection).await?;
+    let claimed: Vec<ClaimedKey> = query.fetch_all(connection).await?;
     let mut taken: HashMap<(String, String), Stored> = HashMap::new();
     for (caller, key, fingerprint, resource_id, fresh) in claimed {
         if !fresh {
@@ -146,6 +146,9 @@ pub async fn insert(
     };
     Ok(requests.iter().map(stored).map(|stored| stored.map_or(Claim::Fresh, Claim::Taken)).collect())
 }
+
+/// Caller, key, fingerprint, the request that has the key, and whether that is this one.
+type ClaimedKey = (String, String, Vec<u8>, Option<Uuid>, bool);
 
 const INSERT: &str = "INSERT INTO reset_requests
          (request_id, caller, identifier_kind, identifier, locale, device, ip_prefix, traceparent, tracestate)

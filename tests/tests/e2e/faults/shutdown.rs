@@ -8,10 +8,11 @@ use std::{
 
 use e2e::{Person, World, people::PASSWORD, people::requester, world::Program};
 use proto::identity::v1::{
-    DeliveryState, RequestResetRequest, RequestResetResponse, VerifyPasswordRequest, request_reset_request::Identifier,
+    CreateUserRequest, DeliveryState, RequestResetRequest, User, VerifyPasswordRequest,
+    request_reset_request::Identifier,
 };
 use sqlx::{Connection, Executor, PgConnection};
-use tonic::{Response, Status};
+use tonic::Status;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::waiting::{until, until_number};
@@ -43,7 +44,6 @@ pub(super) fn hostile(address: SocketAddr, count: usize, said: &[u8]) -> Vec<Tcp
 async fn calls_under_way_succeed_although_the_program_is_told_to_end_and_others_hold_on_to_it() {
     let mut world = World::build().wide_limits().start().await;
     let kopi = world.organization("kopi").await;
-    world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
     let listen = world.sandi().plan().identities[0].grpc;
     let _idle = hostile(listen, 100, PREFACE);
     let _slow = hostile(listen, 20, &PREFACE[..10]);
@@ -54,15 +54,22 @@ async fn calls_under_way_succeed_although_the_program_is_told_to_end_and_others_
         .execute(
             "CREATE FUNCTION wait_for_the_test() RETURNS trigger LANGUAGE plpgsql
                  AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END $$;
-             CREATE TRIGGER wait_for_the_test BEFORE INSERT ON reset_requests
+             CREATE TRIGGER wait_for_the_test BEFORE INSERT ON users
                  FOR EACH ROW EXECUTE FUNCTION wait_for_the_test();
              SELECT pg_advisory_lock(4711);",
         )
         .await
         .expect("the trap is laid");
-    let call = |_| {
-        let mut client = world.gateway().identity;
-        tokio::spawn(async move { client.request_reset(request("budi")).await })
+    let call = |number| {
+        let mut client = world.crm().directory;
+        let invited = User {
+            organization_id: kopi.organization_id.clone(),
+            username: format!("tamu{number}"),
+            email: format!("tamu{number}@kopi.example"),
+            ..User::default()
+        };
+        let invite = CreateUserRequest { user: Some(invited), send_invitation: true, ..Default::default() };
+        tokio::spawn(async move { client.create_user(invite).await })
     };
     let calls: Vec<_> = (0..10).map(call).collect();
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
@@ -86,15 +93,13 @@ async fn calls_under_way_succeed_although_the_program_is_told_to_end_and_others_
     assert!(status.success(), "{status}");
     assert!(took < END, "{took:?}");
     release.await.expect("it was said, and then the calls went on");
-    let mut requests = Vec::new();
     for call in calls {
-        let answer: Result<Response<RequestResetResponse>, Status> = call.await.expect("it runs to its end");
-        requests.push(answer.expect("it was under way").into_inner().request_id);
+        call.await.expect("it runs to its end").expect("it was under way");
     }
 
     world.start_again(Program::Identity, 0);
-    for request in requests {
-        world.reset_in(&request, DeliveryState::Sent).await;
+    for number in 0..10 {
+        world.token_to(&format!("tamu{number}@kopi.example")).await;
     }
     assert_eq!(world.sink().mails().len(), 10);
 }
