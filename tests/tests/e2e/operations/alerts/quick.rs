@@ -126,7 +126,7 @@ pub fn metrics(expression: &str) -> BTreeSet<String> {
         let prefix = |prefix: &&str| {
             word.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', ':']))
         };
-        PREFIXES.iter().any(|it| prefix(it))
+        PREFIXES.iter().any(prefix)
     });
     // A label after `by` is none.
     named.filter(|word| !LABELS.contains(word)).map(ToOwned::to_owned).collect()
