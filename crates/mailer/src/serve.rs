@@ -27,8 +27,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long mails that are under way may take after SIGTERM. With the farewells below it stays
 /// under ten seconds.
 const DRAIN: Duration = Duration::from_secs(7);
-/// Messages that may wait for the confirm of their status, beside those for which connections are there.
-const REPORTS: usize = 16;
 /// How long telemetry may take to go out.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -98,8 +96,7 @@ async fn run(checked: Checked, listener: TcpListener, telemetry: &Telemetry) {
     let shown = checks.clone();
     tasks.spawn(keys.clone().watch(stop.clone(), move |state| shown.set_informative("keys", state)));
     let publisher = Publisher::new(checked.broker.clone());
-    // While a message waits for the confirm of its status, its connection has long taken the next one.
-    let prefetch = u16::try_from(4 * transport.connections() + REPORTS).unwrap_or(u16::MAX);
+    let prefetch = u16::try_from(2 * transport.connections()).unwrap_or(u16::MAX);
     let deliverer = Arc::new(Deliverer {
         keys,
         transport: transport.clone(),
