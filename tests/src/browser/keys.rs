@@ -53,6 +53,20 @@ impl Window {
         panic!("{css} is not reached by the keyboard: {stops:?}");
     }
 
+    /// Presses Tab on a page on which nothing has the focus yet, until something has: a page that was opened just now
+    /// may not hear the first one.
+    pub async fn tab_from_the_start(&self) {
+        for _ in 0..10 {
+            self.press(Key::Tab.into()).await;
+            for _ in 0..20 {
+                if !self.has_focus("body").await {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+
     /// Whether the element has the focus.
     pub async fn has_focus(&self, css: &str) -> bool {
         let script = "return document.activeElement.matches(arguments[0]);";

@@ -10,7 +10,7 @@ async fn a_person_without_a_mouse_gets_in_again_and_an_admin_without_one_helps()
     let window = &stage.window;
     let enter = Key::Enter.into();
     stage.go("/login").await;
-    window.press(Key::Tab.into()).await;
+    window.tab_from_the_start().await;
     assert!(window.has_focus(".skip").await, "the way past the menu comes first");
     window.tab_to("#forgot").await;
     window.press(enter).await;
