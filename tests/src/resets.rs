@@ -79,7 +79,8 @@ impl World {
         let request = GetResetRequest { key: Some(key), ..Default::default() };
         match self.support().support.get_reset(request).await {
             Ok(response) => response.into_inner().resets,
-            Err(status) if status.code() == Code::NotFound => Vec::new(),
+            // Right after the database was away a session of the pool may still be a dead one; callers try again.
+            Err(status) if matches!(status.code(), Code::NotFound | Code::Unavailable) => Vec::new(),
             Err(status) => panic!("{status:?}"),
         }
     }
