@@ -2,21 +2,17 @@
 
 use std::{
     fs::{self, File},
-    io,
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
-    thread,
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use testbed::{
-    ports,
-    postgres::{self, Postgres},
+    ports, postgres,
     process::{self, Process, Start},
-    rabbitmq::{self, RabbitMq},
-    shared::{Shared, TEMPLATE},
+    shared::{self, Shared, TEMPLATE},
     wait,
 };
 use url::Url;
@@ -47,37 +43,18 @@ impl Ground {
         if lock.try_lock().is_err() {
             bail!("another `cargo xtask bench` runs");
         }
-        wipe(directory)?;
+        for left_behind in process::read_list(&directory.join(LIST)) {
+            left_behind.stop(process::KILL, Duration::from_secs(5));
+        }
+        shared::wipe(directory)?;
         process::keep_list(directory.join(LIST));
-        let log = directory.join("log");
-        fs::create_dir_all(&log)?;
-        let database = {
-            let (wanted, log) = (directory.join("postgres"), log.join("postgres.log"));
-            thread::spawn(move || {
-                let directory = postgres::reachable_directory(&wanted)?;
-                Postgres::start(postgres::Options { directory, log, port: ports::free(), durable: true })
-            })
-        };
-        let broker = RabbitMq::start(rabbitmq::Options {
-            directory: directory.join("rabbitmq"),
-            log: log.join("rabbitmq"),
-            amqp: ports::free(),
-            management: ports::free(),
-        })?;
-        let database = database.join().map_err(|_| anyhow!("PostgreSQL's start broke off"))??;
-        let shared = Shared {
-            postgres: database.server().clone(),
-            rabbitmq: broker.server().clone(),
-            programs: programs.to_owned(),
-            directory: directory.join("worlds"),
-        };
+        let (shared, processes) = shared::start(directory, programs.to_owned(), true)?;
         for setting in POSTGRES_SETTINGS {
             shared.postgres.query("postgres", &format!("ALTER SYSTEM SET {setting}"))?;
         }
         shared.postgres.query("postgres", "SELECT pg_reload_conf()")?;
         shared.migrate_template().context("the migrations")?;
-        let [node, mapper] = broker.into_processes();
-        Ok(Self { shared, _processes: [node, mapper, database.into_process()], _lock: lock })
+        Ok(Self { shared, _processes: processes, _lock: lock })
     }
 
     /// A database with the migrations applied, in place of one of that name.
@@ -158,19 +135,4 @@ fn smtp_sink_program() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders = std::env::split_paths(&path).chain([PathBuf::from(SBIN)]);
     folders.map(|folder| folder.join("smtp-sink")).find(|program| program.exists())
-}
-
-/// Ends what an earlier run left behind, and removes its data.
-fn wipe(directory: &Path) -> Result<()> {
-    for record in process::read_list(&directory.join(LIST)) {
-        record.stop(process::KILL, Duration::from_secs(5));
-    }
-    let data = postgres::reachable_directory(&directory.join("postgres"))?;
-    for folder in [data, directory.join("rabbitmq"), directory.join("worlds"), directory.join("log")] {
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -30,7 +30,7 @@ impl Machine {
             cores: cores(),
             memory_gib: field("/proc/meminfo", "MemTotal").and_then(|text| kib(&text)).unwrap_or_default()
                 / 1_048_576.0,
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            kernel: kernel(),
             postgresql: ground.sql("postgres", "SHOW server_version").unwrap_or_default().trim().to_owned(),
             rabbitmq: rabbitmq["rabbitmq_version"].as_str().unwrap_or_default().to_owned(),
             rust: String::from_utf8_lossy(&rust).trim().trim_start_matches("rustc ").to_owned(),
@@ -49,6 +49,12 @@ impl Machine {
             ("Rust", self.rust.clone()),
         ]
     }
+}
+
+/// The kernel's version, without what whoever built it has added.
+fn kernel() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    release.trim().split('-').next().unwrap_or_default().to_owned()
 }
 
 /// A field of a process's `/proc/PID/status`, in MiB.

@@ -166,8 +166,16 @@ impl Relay {
                 Err(()) => told.failed.push(event.event_id),
             }
         }
+        self.mark_patiently(&told).await;
+        if told.mailed.is_empty() && told.done.is_empty() && !told.failed.is_empty() {
+            // The broker takes nothing of this: no reason to try the next ones at full speed.
+            tokio::time::sleep(REST).await;
+        }
+    }
+
+    async fn mark_patiently(&self, told: &Told) {
         for tries in 1.. {
-            let Err(error) = self.mark(&told).await else { return };
+            let Err(error) = self.mark(told).await else { return };
             if tries == MARK_TRIES {
                 // What is not marked is published once more.
                 tracing::warn!(error = &error as &dyn std::error::Error, "what was published cannot be marked");

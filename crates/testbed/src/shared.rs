@@ -2,7 +2,7 @@
 //! own. Whoever starts the tests starts the servers and names a file in [`VARIABLE`]; the tests read it.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     thread,
 };
@@ -37,11 +37,27 @@ pub struct Shared {
     pub directory: PathBuf,
 }
 
-/// The two servers, started side by side in `directory`. Their data is not safe from a crash of the machine.
+/// Removes what earlier servers left in `directory`.
+///
+/// # Errors
+/// The file system's.
+pub fn wipe(directory: &Path) -> Result<()> {
+    let data = postgres::reachable_directory(&directory.join("postgres"))?;
+    for folder in [data, directory.join("rabbitmq"), directory.join("worlds"), directory.join("log")] {
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The two servers, started side by side in `directory`. Unless the database is `durable`, its data is not safe from a
+/// crash of the machine.
 ///
 /// # Errors
 /// When one of them does not come up.
-pub fn start(directory: &Path, programs: PathBuf) -> Result<(Shared, [Process; 3])> {
+pub fn start(directory: &Path, programs: PathBuf, durable: bool) -> Result<(Shared, [Process; 3])> {
     let log = directory.join("log");
     fs::create_dir_all(&log)?;
     let database = {
@@ -51,7 +67,7 @@ pub fn start(directory: &Path, programs: PathBuf) -> Result<(Shared, [Process; 3
                 directory: postgres::reachable_directory(&wanted)?,
                 log,
                 port: ports::free(),
-                durable: false,
+                durable,
             })
         })
     };

@@ -3,14 +3,13 @@
 use std::{
     fs,
     fs::File,
-    io,
     path::{Path, PathBuf},
     thread::{self, JoinHandle},
 };
 
 use anyhow::{Context, Result, anyhow};
 use launch::Line;
-use testbed::{postgres, process, process::Process, shared, shared::Shared};
+use testbed::{process, process::Process, shared, shared::Shared};
 
 use crate::{install, place, signals, up::LIST};
 
@@ -69,7 +68,7 @@ impl Servers {
                 wipe(&directory)?;
                 process::keep_list(directory.join(LIST));
                 let directory = directory.clone();
-                Starting::Anew(thread::spawn(move || shared::start(&directory, place::programs())))
+                Starting::Anew(thread::spawn(move || shared::start(&directory, place::programs(), false)))
             }
         };
         Ok(Self { directory, keep, starting, lock })
@@ -127,12 +126,5 @@ fn end_programs(directory: &Path) {
 fn wipe(directory: &Path) -> Result<()> {
     end_programs(directory);
     crate::down::stop(directory)?;
-    let data = postgres::reachable_directory(&directory.join("postgres"))?;
-    for folder in [data, directory.join("rabbitmq"), directory.join("worlds"), directory.join("log")] {
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(())
+    shared::wipe(directory)
 }
