@@ -5,7 +5,6 @@ mod body;
 mod connections;
 mod edge;
 mod headers;
-mod places;
 mod proxies;
 
 pub use connections::{Bounds, Peer, serve};

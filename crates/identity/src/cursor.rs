@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::store::Place;
+
 /// The longest that a row may stand before the cursor.
 const LIFE: Duration = Duration::from_secs(3);
 /// How far back is looked once the end was reached: transactions do not end in the order in which they begin.
 const SLACK: Duration = Duration::from_secs(1);
-
-/// A place in a queue: the time a row is due, and its id.
-pub type Place = (OffsetDateTime, Uuid);
 
 /// Where to read on.
 #[derive(Default)]

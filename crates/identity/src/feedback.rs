@@ -3,6 +3,8 @@
 //! A status informs and schedules; it never decides who may be mailed. Statuses that queue while others are written are
 //! written together. A group that fails is taken apart, so that one bad status never blocks its neighbours.
 
+mod status;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +14,6 @@ use messaging::consumer::{Delivery, Verdict, consume};
 use messaging::topology::{IDENTITY_MAIL_STATUS, MAILER_EVENTS, destination};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
-use prost::Message as _;
-use proto::mailer::events::v1::MailStatus;
 use proto::mailer::events::v1::mail_status::Outcome;
 use runtime::trace::TraceContext;
 use time::OffsetDateTime;
@@ -22,13 +22,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::domain::smtp_code::{condemns_address, is_ours};
-use crate::domain::states::{DeliveryEvent, DeliveryState, NotSentReason, ResetKind};
+use crate::domain::smtp_code::is_ours;
+use crate::domain::states::{DeliveryEvent, NotSentReason, ResetKind};
 use crate::group::{Bounds, Group, Groups, Missed, Write};
 use crate::service::Service;
 use crate::store::outbox::{self, NextAttempt, Waiting};
 use crate::store::resets::{self, Moved, NewAttempt};
 use crate::store::{StoreError, Transaction, users};
+use status::Status;
 
 /// Statuses taken from the queue at one time.
 const PREFETCH: u16 = 256;
@@ -42,8 +43,6 @@ const ALONE: usize = 2;
 const LAST_CALL: Duration = Duration::from_secs(2 * 60);
 /// How long to wait before a status is tried again that the database would not take.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Longest text of a field that is stored.
-const MAX_TEXT: usize = 255;
 
 /// Runs until stopped. `state` is told whether the broker is there.
 pub async fn run(
@@ -223,87 +222,6 @@ fn rounds(statuses: &[Arc<Status>]) -> Vec<Vec<&Status>> {
 /// Whether a message is a status that can be applied.
 pub fn is_understood(body: &[u8]) -> bool {
     Status::read(body).is_some()
-}
-
-/// A status, checked.
-struct Status {
-    event_id: Uuid,
-    attempt: i32,
-    attempt_time: OffsetDateTime,
-    outcome: Outcome,
-    message: MailStatus,
-}
-
-impl Status {
-    fn read(body: &[u8]) -> Option<Self> {
-        let message = MailStatus::decode(body).ok()?;
-        let texts = [&message.relay, &message.enhanced_code, &message.phase];
-        if texts.iter().any(|text| text.len() > MAX_TEXT || text.chars().any(char::is_control)) {
-            return None;
-        }
-        let time = message.attempt_time.unwrap_or_default();
-        let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-        let outcome = message.outcome();
-        Some(Self {
-            event_id: Uuid::try_parse(&message.event_id).ok()?,
-            attempt: i32::try_from(message.attempt).ok()?,
-            attempt_time: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?,
-            outcome: (outcome != Outcome::Unspecified).then_some(outcome)?,
-            message,
-        })
-    }
-
-    /// The outcome as a metric's label, in the mailer's words.
-    fn label(&self) -> &'static str {
-        match self.outcome {
-            Outcome::Sent => "sent",
-            Outcome::Deferred => "deferred",
-            Outcome::Bounced => "bounced",
-            Outcome::Unknown => "unknown",
-            Outcome::Held => "held",
-            Outcome::Expired => "expired",
-            Outcome::Parked => "parked",
-            Outcome::Again => "again",
-            Outcome::Unspecified => "unspecified",
-        }
-    }
-
-    /// Whether the outcome says something of the address itself: that it is wrong, or that it is good.
-    fn speaks_of_address(&self) -> Option<bool> {
-        match self.outcome {
-            Outcome::Bounced if condemns_address(&self.message.enhanced_code) => Some(true),
-            Outcome::Sent => Some(false),
-            _ => None,
-        }
-    }
-
-    /// The attempt, to be recorded.
-    fn attempt(&self) -> NewAttempt<'_> {
-        let duration = self.message.duration.unwrap_or_default();
-        NewAttempt {
-            event_id: self.event_id,
-            attempt: self.attempt,
-            attempt_time: self.attempt_time,
-            outcome: self.state(),
-            relay: &self.message.relay,
-            smtp_code: i32::try_from(self.message.smtp_code).unwrap_or_default(),
-            enhanced_code: &self.message.enhanced_code,
-            phase: &self.message.phase,
-            duration_ms: duration.seconds.saturating_mul(1000).saturating_add(i64::from(duration.nanos) / 1_000_000),
-        }
-    }
-
-    /// What the attempt came to, as people read it.
-    fn state(&self) -> DeliveryState {
-        match self.outcome {
-            Outcome::Sent => DeliveryState::Sent,
-            Outcome::Deferred => DeliveryState::Deferred,
-            Outcome::Bounced => DeliveryState::Bounced,
-            Outcome::Unknown => DeliveryState::Unknown,
-            Outcome::Held => DeliveryState::Held,
-            Outcome::Expired | Outcome::Parked | Outcome::Again | Outcome::Unspecified => DeliveryState::NotSent,
-        }
-    }
 }
 
 /// Applies statuses of different mails, and returns the kinds of the resets whose mails were accepted, with the seconds

@@ -17,7 +17,7 @@ use tracing::field::{Empty, display};
 use uuid::Uuid;
 
 use crate::canary;
-use crate::cursor::{Cursor, Place};
+use crate::cursor::Cursor;
 use crate::domain::address::Address;
 use crate::domain::limits::{MailLimits, SentMail};
 use crate::domain::states::{NotSentReason, ResetKind};
@@ -29,7 +29,7 @@ use crate::store::outbox::NewEvent;
 use crate::store::requests::{IdentifierKind, Request};
 use crate::store::resets::NewReset;
 use crate::store::users::Person;
-use crate::store::{StoreError, audit, outbox, requests, resets, users};
+use crate::store::{Place, StoreError, audit, outbox, requests, resets, users};
 
 /// Requests of one transaction.
 const BATCH: i64 = 128;

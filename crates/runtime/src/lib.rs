@@ -21,6 +21,8 @@ pub mod duration;
 pub mod exit;
 pub mod log;
 pub mod manual;
+pub mod network;
+pub mod places;
 pub mod process;
 pub mod random;
 pub mod reload;

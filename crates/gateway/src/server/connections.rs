@@ -10,9 +10,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use runtime::Reloaded;
+use runtime::places::{LEAVING_MAX, Place, Places};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,6 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::Proxies;
-use super::places::{Place, Places};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -30,8 +29,6 @@ const AGE: Duration = Duration::from_secs(300);
 const DRAIN: Duration = Duration::from_secs(8);
 /// How long the last bytes of an answer may take when the place is needed.
 const LEAVE: Duration = Duration::from_millis(250);
-/// Connections that may be on their way out before the next comes in.
-const LEAVING_MAX: usize = 64;
 /// After a failed accept, such as one without file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Larger heads get no page, but only a status.
@@ -80,18 +77,14 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let most = possible(bounds.connections);
-    let places = Arc::new(Places::new(most, bounds.connections_per_address));
-    let descriptors = Arc::new(Semaphore::new(most + LEAVING_MAX));
+    let places = Arc::new(Places::new("sandi.web.connections", most, bounds.connections_per_address));
     let door = Arc::new(Door { tls, router, bounds, stop: stop.clone() });
     let open = TaskTracker::new();
-    while let Some((stream, address, permit)) = stop.run_until_cancelled(accept(&listener, &descriptors)).await {
+    while let Some((stream, address)) = stop.run_until_cancelled(accept(&listener, &places)).await {
         let ip = address.ip().to_canonical();
         let Some(place) = places.enter((!proxies.holds(ip)).then_some(ip)) else { continue };
         let door = Arc::clone(&door);
-        open.spawn(async move {
-            door.connection(stream, address, place).await;
-            drop(permit);
-        });
+        open.spawn(async move { door.connection(stream, address, place).await });
     }
     drop(listener);
     open.close();
@@ -111,11 +104,11 @@ fn possible(set: usize) -> usize {
     set.min(possible)
 }
 
-async fn accept(listener: &TcpListener, descriptors: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let permit = Arc::clone(descriptors).acquire_owned().await.expect("it is never closed");
+async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, SocketAddr) {
+    places.settled().await;
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => return (stream, address, permit),
+            Ok((stream, address)) => return (stream, address),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(PAUSE).await;
@@ -128,7 +121,6 @@ impl Door {
     async fn connection(&self, stream: TcpStream, address: SocketAddr, place: Place) {
         let _ = stream.set_nodelay(true);
         let peer = Peer { address, tls: self.tls.is_some() };
-        let place = Arc::new(place);
         let Some(tls) = &self.tls else {
             return self.requests(stream, peer, place).await;
         };
@@ -142,19 +134,19 @@ impl Door {
         }
     }
 
-    async fn requests<S>(&self, stream: S, peer: Peer, place: Arc<Place>)
+    async fn requests<S>(&self, stream: S, peer: Peer, place: Place)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (router, asking) = (self.router.clone(), Arc::clone(&place));
+        let (router, hold) = (self.router.clone(), place.hold.clone());
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            let (router, asking) = (router.clone(), Arc::clone(&asking));
+            let (router, hold) = (router.clone(), hold.clone());
             async move {
-                asking.busy(true);
+                hold.keep(true);
                 let response = router.oneshot(request).await;
-                asking.busy(false);
+                hold.keep(false);
                 response
             }
         });

@@ -14,7 +14,6 @@ pub mod locale;
 pub mod messages;
 pub mod moment;
 pub mod names;
-pub mod network;
 pub mod password;
 pub mod password_policy;
 pub mod smtp_code;

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use runtime::places::Place;
 use runtime::reload::Reloaded;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -20,7 +21,7 @@ use tower::{Service as TowerService, ServiceExt as _};
 
 use super::frames::Frames;
 use super::peer::Peer;
-use super::places::Place;
+use super::standing::Standing;
 
 /// Largest headers.
 const HEADERS_MAX: u32 = 16 * 1024;
@@ -95,10 +96,11 @@ where
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let standing = Standing::new(place.hold.clone());
         let answer = service_fn(|request: Request<Incoming>| {
             let mut request = request.map(Body::new);
-            place.standing.called();
-            request.extensions_mut().insert(place.standing.clone());
+            standing.called();
+            request.extensions_mut().insert(standing.clone());
             request.extensions_mut().insert(peer.clone());
             self.service.clone().oneshot(request)
         });
@@ -106,7 +108,7 @@ where
         let mut connection = std::pin::pin!(connection);
         let silent = async {
             sleep_until(begun + FIRST_CALL).await;
-            if place.standing.has_called() {
+            if standing.has_called() {
                 std::future::pending().await
             }
         };

@@ -24,7 +24,7 @@ use tracing::Instrument as _;
 use super::callers::Callers;
 use super::limits::Limits;
 use super::peer::Peer;
-use super::places::Standing;
+use super::standing::Standing;
 use super::{run, status};
 use crate::domain::locale::Locale;
 use crate::domain::messages::Reason;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
+use runtime::network::network;
 use std::sync::Arc;
 
-use crate::domain::network::network;
 use crate::settings::LimitSettings;
 
 /// The shortest wait that is told.

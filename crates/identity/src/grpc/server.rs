@@ -9,6 +9,7 @@ use proto::identity::v1::directory_service_server::DirectoryServiceServer;
 use proto::identity::v1::identity_service_server::IdentityServiceServer;
 use proto::identity::v1::support_service_server::SupportServiceServer;
 use runtime::admin::Checks;
+use runtime::places::{LEAVING_MAX, Places};
 use runtime::reload::Reloaded;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -26,7 +27,6 @@ use super::connection::Door;
 use super::edge::EdgeLayer;
 use super::health;
 use super::limits::Limits;
-use super::places::{LEAVING_MAX, Places};
 use super::run::Runner;
 use crate::service::Service;
 use crate::settings::Settings;
@@ -97,7 +97,7 @@ fn places(settings: &Settings) -> Places {
             "grpc.max_connections is more than the limit of open descriptors allows (ulimit -n)"
         );
     }
-    Places::new(grpc.max_connections.min(possible), grpc.max_connections_per_address)
+    Places::new("sandi.grpc.connections", grpc.max_connections.min(possible), grpc.max_connections_per_address)
 }
 
 /// Lets connections in until stopped.
@@ -123,7 +123,7 @@ async fn accept<S>(
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
-                if let Some(place) = places.enter(peer.ip()) {
+                if let Some(place) = places.enter(Some(peer.ip())) {
                     set_up(&stream);
                     connections.spawn(Arc::clone(&door).serve(stream, place, stop.clone()));
                 }

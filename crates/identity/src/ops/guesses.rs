@@ -8,11 +8,11 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use runtime::network::network;
 use uuid::Uuid;
 
 use super::call::Call;
 use super::error::{Error, Result};
-use crate::domain::network::network;
 use crate::gates::Place;
 use crate::hasher::{HasherError, Seat};
 use crate::service::Service;

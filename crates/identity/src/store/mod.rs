@@ -26,6 +26,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub use error::StoreError;
 pub use session::{Session, Transaction};
@@ -59,6 +60,8 @@ const SESSION: [(&str, &str); 10] = [
     ("jit", "off"),
 ];
 
+/// A place in a queue: the time a row is due, and its id.
+pub type Place = (OffsetDateTime, Uuid);
 /// A result of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 

@@ -7,8 +7,8 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::Place;
 use super::{Result, column};
-use crate::cursor::Place;
 use crate::domain::states::{DeliveryEvent, DeliveryState, LinkState, UserState};
 
 /// An event to write.

@@ -8,9 +8,9 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::Place;
 use super::Result;
 use super::idempotency::{Claim, Stored};
-use crate::cursor::Place;
 use crate::domain::identifier::Identifier;
 use crate::domain::locale::Locale;
 

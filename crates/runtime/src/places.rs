@@ -1,5 +1,5 @@
-//! Who is connected: how many in all, how many from one address, and who has to go when somebody else needs the
-//! place.
+//! Who is connected to a port: how many in all, how many from one address, and who has to go when somebody else needs
+//! the place.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -11,35 +11,23 @@ use opentelemetry::metrics::{Counter, UpDownCounter};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use crate::domain::network::network;
+use crate::network::network;
 
 /// Connections that may be on their way out before the next comes in.
 pub const LEAVING_MAX: usize = 16;
 
-/// How far a connection has come. Clones are of the same connection; requests carry one in their extensions.
+/// Whether a connection keeps its place when others need one. Clones are of the same connection.
 #[derive(Clone, Default)]
-pub struct Standing(Arc<Marks>);
+pub struct Hold(Arc<AtomicBool>);
 
-#[derive(Default)]
-struct Marks {
-    called: AtomicBool,
-    known: AtomicBool,
-}
-
-impl Standing {
-    /// A call came.
-    pub fn called(&self) {
-        self.0.called.store(true, Relaxed);
+impl Hold {
+    /// From now on it does, or does not.
+    pub fn keep(&self, keep: bool) {
+        self.0.store(keep, Relaxed);
     }
 
-    /// A call of a known caller came.
-    pub fn known(&self) {
-        self.0.known.store(true, Relaxed);
-    }
-
-    /// Whether any call came yet.
-    pub fn has_called(&self) -> bool {
-        self.0.called.load(Relaxed)
+    fn is_kept(&self) -> bool {
+        self.0.load(Relaxed)
     }
 }
 
@@ -64,15 +52,16 @@ struct Guests {
 }
 
 struct Guest {
-    address: IpAddr,
-    standing: Standing,
+    /// None of one that speaks for many people.
+    address: Option<IpAddr>,
+    hold: Hold,
     leave: CancellationToken,
 }
 
 /// A connection's place, given back when dropped.
 pub struct Place {
-    /// How far its connection has come.
-    pub standing: Standing,
+    /// Whether it is kept when others need one.
+    pub hold: Hold,
     /// Tells connections apart, and which is older.
     pub number: u64,
     leave: CancellationToken,
@@ -80,41 +69,45 @@ pub struct Place {
 }
 
 impl Places {
-    /// So many in all, and so many of them for one address (IPv6: one /64).
-    pub fn new(most: usize, most_of_address: usize) -> Self {
+    /// So many in all, and so many of them for one address (IPv6: one /64). The metrics `name` and `name.refused` tell
+    /// of them.
+    pub fn new(name: &'static str, most: usize, most_of_address: usize) -> Self {
         let meter = opentelemetry::global::meter("sandi");
         Self {
             most,
             most_of_address,
             guests: Mutex::default(),
             left: Notify::new(),
-            open: meter.i64_up_down_counter("sandi.grpc.connections").with_description("Open connections.").build(),
+            open: meter.i64_up_down_counter(name).with_description("Open connections.").build(),
             refused: meter
-                .u64_counter("sandi.grpc.connections.refused")
+                .u64_counter(format!("{name}.refused"))
                 .with_description("Connections closed because there were too many, by which limit.")
                 .build(),
         }
     }
 
-    /// A place for a connection from there. When there is none left, the oldest connection goes on which no known
-    /// caller has called yet; when there is none either, nobody gets in.
-    pub fn enter(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
-        let address = network(from);
+    /// A place for a connection from there; `None` speaks for many people, and only the number of all is its limit. When
+    /// there is none left, the oldest connection goes that does not keep its place; when all do, nobody gets in.
+    pub fn enter(self: &Arc<Self>, from: Option<IpAddr>) -> Option<Place> {
+        let address = from.map(network);
         let mut guests = self.lock();
-        if guests.of_address.get(&address).copied().unwrap_or_default() >= self.most_of_address {
+        let of_address = address.and_then(|address| guests.of_address.get(&address)).copied().unwrap_or_default();
+        if of_address >= self.most_of_address {
             self.refused.add(1, &[KeyValue::new("limit", "address")]);
-            self.dismiss(&mut guests, Some(address))?;
+            self.dismiss(&mut guests, address)?;
         } else if guests.here.len() >= self.most {
             self.refused.add(1, &[KeyValue::new("limit", "all")]);
             self.dismiss(&mut guests, None)?;
         }
         let number = guests.next;
-        let (standing, leave) = (Standing::default(), CancellationToken::new());
+        let (hold, leave) = (Hold::default(), CancellationToken::new());
         guests.next += 1;
-        *guests.of_address.entry(address).or_default() += 1;
-        guests.here.insert(number, Guest { address, standing: standing.clone(), leave: leave.clone() });
+        if let Some(address) = address {
+            *guests.of_address.entry(address).or_default() += 1;
+        }
+        guests.here.insert(number, Guest { address, hold: hold.clone(), leave: leave.clone() });
         self.open.add(1, &[]);
-        Some(Place { standing, number, leave, places: Arc::clone(self) })
+        Some(Place { hold, number, leave, places: Arc::clone(self) })
     }
 
     /// Waits until few of those that were dismissed are still there.
@@ -124,9 +117,16 @@ impl Places {
         }
     }
 
+    /// Those that speak for many people go last.
     fn dismiss(&self, guests: &mut Guests, of: Option<IpAddr>) -> Option<()> {
-        let strangers = guests.here.iter().filter(|(_, guest)| !guest.standing.0.known.load(Relaxed));
-        let number = *strangers.filter(|(_, guest)| of.is_none_or(|of| guest.address == of)).map(|it| it.0).next()?;
+        let oldest = |meant: &dyn Fn(&Guest) -> bool| {
+            let mut idle = guests.here.iter().filter(|(_, guest)| !guest.hold.is_kept());
+            idle.find(|(_, guest)| meant(guest)).map(|(number, _)| *number)
+        };
+        let number = match of {
+            Some(_) => oldest(&|guest| guest.address == of)?,
+            None => oldest(&|guest| guest.address.is_some()).or_else(|| oldest(&|_| true))?,
+        };
         self.remove(guests, number)?.leave.cancel();
         guests.leaving += 1;
         Some(())
@@ -135,10 +135,12 @@ impl Places {
     fn remove(&self, guests: &mut Guests, number: u64) -> Option<Guest> {
         let guest = guests.here.remove(&number)?;
         self.open.add(-1, &[]);
-        if let Some(count) = guests.of_address.get_mut(&guest.address) {
+        if let Some(address) = guest.address
+            && let Some(count) = guests.of_address.get_mut(&address)
+        {
             *count -= 1;
             if *count == 0 {
-                guests.of_address.remove(&guest.address);
+                guests.of_address.remove(&address);
             }
         }
         Some(guest)
@@ -171,28 +173,28 @@ mod tests {
     use super::*;
 
     fn places(most: usize, most_of_address: usize) -> Arc<Places> {
-        Arc::new(Places::new(most, most_of_address))
+        Arc::new(Places::new("test.connections", most, most_of_address))
     }
 
     fn enter(places: &Arc<Places>, from: &str) -> Option<Place> {
-        places.enter(from.parse().expect("an address"))
+        places.enter(Some(from.parse().expect("an address")))
     }
 
     #[test]
-    fn the_oldest_stranger_goes_and_known_callers_stay() {
+    fn the_oldest_that_does_not_keep_its_place_goes() {
         let places = places(3, 3);
-        let known = enter(&places, "192.0.2.1").expect("empty");
-        known.standing.known();
+        let kept = enter(&places, "192.0.2.1").expect("empty");
+        kept.hold.keep(true);
         let first = enter(&places, "192.0.2.2").expect("room");
         let second = enter(&places, "192.0.2.3").expect("room");
-        let third = enter(&places, "192.0.2.4").expect("a stranger goes");
-        assert!(first.leave.is_cancelled() && !second.leave.is_cancelled() && !known.leave.is_cancelled());
+        let third = enter(&places, "192.0.2.4").expect("one goes");
+        assert!(first.leave.is_cancelled() && !second.leave.is_cancelled() && !kept.leave.is_cancelled());
         for place in [&second, &third] {
-            place.standing.known();
+            place.hold.keep(true);
         }
-        assert!(enter(&places, "192.0.2.5").is_none(), "all are known");
-        drop(second);
-        assert!(enter(&places, "192.0.2.5").is_some());
+        assert!(enter(&places, "192.0.2.5").is_none(), "all are kept");
+        kept.hold.keep(false);
+        assert!(enter(&places, "192.0.2.5").is_some() && kept.leave.is_cancelled());
     }
 
     #[test]
@@ -203,10 +205,21 @@ mod tests {
         let second = enter(&places, "2001:db8::2").expect("room");
         let third = enter(&places, "2001:db8::3").expect("one of the same /64 goes");
         assert!(first.leave.is_cancelled() && !other.leave.is_cancelled());
-        second.standing.known();
-        third.standing.known();
+        second.hold.keep(true);
+        third.hold.keep(true);
         assert!(enter(&places, "2001:db8::4").is_none());
         assert!(enter(&places, "2001:db8:0:1::1").is_some(), "another /64");
+    }
+
+    #[test]
+    fn who_speaks_for_many_has_no_bound_of_an_address_and_goes_last() {
+        let places = places(4, 1);
+        let proxies: Vec<_> = (0..3).map(|_| places.enter(None).expect("room")).collect();
+        let stranger = enter(&places, "192.0.2.1").expect("room");
+        let another = enter(&places, "192.0.2.2").expect("the stranger goes");
+        assert!(stranger.leave.is_cancelled() && proxies.iter().all(|place| !place.leave.is_cancelled()));
+        another.hold.keep(true);
+        assert!(enter(&places, "192.0.2.3").is_some() && proxies[0].leave.is_cancelled());
     }
 
     #[test]
