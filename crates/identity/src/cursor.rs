@@ -7,7 +7,6 @@
 
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::store::Place;
@@ -51,6 +50,8 @@ impl Cursor {
 
 #[cfg(test)]
 mod tests {
+    use time::OffsetDateTime;
+
     use super::*;
 
     fn at(seconds: u64) -> OffsetDateTime {

@@ -16,7 +16,6 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use proto::mailer::events::v1::mail_status::Outcome;
 use runtime::trace::TraceContext;
-use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
