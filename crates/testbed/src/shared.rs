@@ -68,6 +68,7 @@ pub fn start(directory: &Path, programs: PathBuf, durable: bool) -> Result<(Shar
                 log,
                 port: ports::free(),
                 durable,
+                small_disk: None,
             })
         })
     };

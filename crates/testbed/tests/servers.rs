@@ -14,6 +14,7 @@ fn postgres_outlives_a_crash_with_its_roles_and_databases() {
         log: folder.path().join("postgres.log"),
         port: ports::free(),
         durable: true,
+        small_disk: None,
     })
     .unwrap();
     let server = postgres.server().clone();

@@ -33,6 +33,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     own_broker: bool,
     own_database: bool,
+    small_disk: Option<u32>,
     programs: Option<PathBuf>,
     proxies: bool,
 }
@@ -48,6 +49,7 @@ impl Default for Builder {
             environment: Vec::new(),
             own_broker: false,
             own_database: false,
+            small_disk: None,
             programs: None,
             proxies: false,
         }
@@ -157,6 +159,13 @@ impl Builder {
         self
     }
 
+    /// As [`Builder::own_database`], on a disk of its own of so many MiB, at least 100.
+    #[must_use]
+    pub fn small_disk(mut self, mib: u32) -> Self {
+        self.small_disk = Some(mib);
+        self.own_database()
+    }
+
     /// Programs of another build, and a database with the migrations of theirs.
     #[must_use]
     pub fn programs(mut self, programs: PathBuf) -> Self {
@@ -259,6 +268,7 @@ impl Ground {
                 log: directory.join("postgres.log"),
                 port: ports::free(),
                 durable: false,
+                small_disk: wishes.small_disk,
             })
         });
         let own_rabbitmq = wishes.own_broker.then(|| {

@@ -123,6 +123,14 @@ impl World {
         self.own_postgres.as_mut().expect("a database server of its own was not asked for")
     }
 
+    /// The same, to look at.
+    ///
+    /// # Panics
+    /// When it was not asked for.
+    pub fn own_database(&self) -> &Postgres {
+        self.own_postgres.as_ref().expect("a database server of its own was not asked for")
+    }
+
     /// The connection to the identity process of that index.
     pub fn channel(&self, index: usize) -> Channel {
         self.channels[index].clone()

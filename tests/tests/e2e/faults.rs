@@ -5,6 +5,7 @@ mod alarm;
 mod broker;
 mod campaign;
 mod database;
+mod disk;
 mod health;
 mod identity;
 mod line;

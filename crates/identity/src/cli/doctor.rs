@@ -55,7 +55,9 @@ async fn within(check: impl Future<Output = Found>) -> Found {
 async fn database(service: &Service) -> Found {
     let begun = Instant::now();
     service.store.check().await?;
-    Ok(format!("answers in {} ms and is at this version", begun.elapsed().as_millis()))
+    let answered = begun.elapsed().as_millis();
+    service.store.check_room().await?;
+    Ok(format!("answers in {answered} ms, is at this version, takes writes and has room"))
 }
 
 async fn clock(service: &Service) -> Found {

@@ -25,6 +25,12 @@ impl StoreError {
     pub fn away() -> Self {
         Self::Unavailable(sqlx::Error::PoolTimedOut)
     }
+
+    /// Whether the server had no room on its disk (`disk_full`).
+    pub(super) fn is_of_full_disk(&self) -> bool {
+        let (Self::Unavailable(error) | Self::Collision(error) | Self::Other(error)) = self else { return false };
+        error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "53100")
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod canary;
+mod check;
 pub mod error;
 pub mod guesses;
 pub mod idempotency;
@@ -162,27 +163,6 @@ impl Store {
         let connection = self.pool.acquire().await;
         self.wait.record(begun.elapsed().as_secs_f64(), &*pool::NAME);
         Ok(Session { connection: connection?, _place: place })
-    }
-
-    /// Whether the database answers and has every migration this program needs; a newer one is as good.
-    ///
-    /// # Errors
-    /// One line for the health page.
-    pub async fn check(&self) -> std::result::Result<(), String> {
-        // Read-only after a failover to a replica, or by an operator's order.
-        let found: Result<(Option<i64>, bool)> = sqlx::query_as(
-            "SELECT max(version), current_setting('transaction_read_only')::boolean
-             FROM _sqlx_migrations WHERE success",
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(StoreError::from);
-        match found {
-            Ok((_, true)) => Err("the database is read-only".into()),
-            Ok((newest, false)) if newest >= migrate::newest() => Ok(()),
-            Err(StoreError::Unavailable(_)) => Err("the database is away".into()),
-            _ => Err("the database is not at this version; run `identity migrate`".into()),
-        }
     }
 }
 

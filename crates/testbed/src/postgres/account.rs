@@ -16,6 +16,20 @@ use crate::{
     process::{Start, is_root},
 };
 
+/// Puts a disk in memory in the place of the data and becomes the server, for whom alone it is there (mount_namespaces(7)).
+/// Arguments: size in MiB, the data, the command.
+const SMALL_DISK: &str = r#"
+    set -eu
+    size=$1 data=$2
+    shift 2
+    mkdir -p "$data.small"
+    mount -t tmpfs -o "size=${size}m,mode=0700" none "$data.small"
+    cp -a "$data/." "$data.small"
+    chown --reference="$data" "$data.small"
+    mount --move "$data.small" "$data"
+    exec "$@"
+"#;
+
 /// Who runs the server.
 pub(super) struct Account {
     /// Set when we are root: user and group of `postgres`.
@@ -52,6 +66,14 @@ impl Account {
         }
     }
 
+    pub(super) fn start_on_small_disk(&self, name: &str, program: &Path, log: &Path, data: &Path, mib: u32) -> Start {
+        Start::new(name, "unshare", log)
+            .args(["--mount", "--", "sh", "-c", SMALL_DISK, "small-disk", &mib.to_string()])
+            .args([data])
+            .args(["setpriv".to_owned()].into_iter().chain(self.setpriv()))
+            .args([program])
+    }
+
     fn setpriv(&self) -> Vec<String> {
         let (user, group) = self.other.unwrap_or_default();
         vec![format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".to_owned(), "--".to_owned()]
@@ -78,6 +100,12 @@ impl Account {
         outcome.context("initdb failed")?;
         Ok(())
     }
+}
+
+/// Whether a server can have a disk of its own here: only root may mount, and not in every container.
+pub fn small_disk_is_possible() -> bool {
+    const TRY: &str = "mount -t tmpfs -o size=1m none /tmp";
+    is_root() && process::run(Command::new("unshare").args(["--mount", "--", "sh", "-c", TRY]), "").is_ok()
 }
 
 /// A directory for a server's data: `wanted` if the user that will run the server can reach it, else one of ours under

@@ -6,6 +6,7 @@ mod account;
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{private::write_private, process, process::Process, random, wait};
 
 use account::Account;
-pub use account::reachable_directory;
+pub use account::{reachable_directory, small_disk_is_possible};
 
 /// The role that owns the databases and runs the migrations.
 pub const OWNER: &str = "sandi_owner";
@@ -37,6 +38,9 @@ pub struct Options {
     pub port: u16,
     /// Whether the data must outlive a crash of the machine. Tests do without.
     pub durable: bool,
+    /// Puts the data on a disk of its own, of so many MiB, that only the server sees and that is gone with it. For
+    /// root alone ([`small_disk_is_possible`]).
+    pub small_disk: Option<u32>,
 }
 
 /// A running server.
@@ -44,6 +48,7 @@ pub struct Postgres {
     process: Process,
     server: Server,
     durable: bool,
+    small_disk: Option<u32>,
 }
 
 /// How to reach a running server, also from another process.
@@ -78,8 +83,9 @@ impl Postgres {
             account.initialise(&bin, &data, &passwords.superuser)?;
         }
         let server = Server { port: options.port, bin, passwords, directory: options.directory };
-        let mut postgres =
-            Self { process: server.launch(&account, &options.log, options.durable)?, server, durable: options.durable };
+        let (durable, small_disk) = (options.durable, options.small_disk);
+        let process = server.launch(&account, &options.log, durable, small_disk)?;
+        let mut postgres = Self { process, server, durable, small_disk };
         postgres.wait_ready()?;
         postgres.server.make_roles()?;
         Ok(postgres)
@@ -88,6 +94,29 @@ impl Postgres {
     /// How to reach it.
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Takes all the room there is on its small disk, or gives it back.
+    ///
+    /// # Errors
+    /// When it has none of its own.
+    pub fn fill_disk(&self, full: bool) -> Result<()> {
+        self.small_disk.context("it shares the machine's disk")?;
+        // The disk as the server sees it.
+        let data = self.server.directory.join("data");
+        let place = PathBuf::from(format!("/proc/{}/root{}", self.process.pid(), data.display())).join("filler");
+        if !full {
+            return Ok(fs::remove_file(place)?);
+        }
+        // A new file of the write-ahead log, as large as it will be, so that it is not the first to find no room: that
+        // ends the server.
+        self.server
+            .query("postgres", "SELECT pg_switch_wal(); SELECT pg_logical_emit_message(true, 'a', 'new file')")?;
+        let mut filler = fs::File::create(place)?;
+        for size in [1 << 20, 1 << 12] {
+            while filler.write_all(&vec![0; size]).is_ok() {}
+        }
+        Ok(())
     }
 
     /// The program, to write down or to let go.
@@ -108,14 +137,14 @@ impl Postgres {
         self.process.kill();
     }
 
-    /// Starts it again on the same data and port.
+    /// Starts it again on the same data and port; a small disk is again as it was before its first start.
     ///
     /// # Errors
     /// As [`Postgres::start`].
     pub fn restart(&mut self) -> Result<()> {
         let account = Account::current(&self.server.directory)?;
         let log = self.process.record().log.clone();
-        self.process = self.server.launch(&account, &log, self.durable)?;
+        self.process = self.server.launch(&account, &log, self.durable, self.small_disk)?;
         self.wait_ready()
     }
 
@@ -206,7 +235,7 @@ impl Server {
         Ok(())
     }
 
-    fn launch(&self, account: &Account, log: &Path, durable: bool) -> Result<Process> {
+    fn launch(&self, account: &Account, log: &Path, durable: bool, small_disk: Option<u32>) -> Result<Process> {
         let data = self.directory.join("data");
         let durability = if durable { "on" } else { "off" };
         let mut settings = vec![
@@ -221,7 +250,11 @@ impl Server {
         for name in ["fsync", "full_page_writes"] {
             settings.push(format!("{name}={durability}"));
         }
-        let start = account.start("postgres", &self.bin.join("postgres"), log);
+        let postgres = self.bin.join("postgres");
+        let start = match small_disk {
+            None => account.start("postgres", &postgres, log),
+            Some(mib) => account.start_on_small_disk("postgres", &postgres, log, &data, mib),
+        };
         let start = start.args([Path::new("-D"), &data]);
         settings.into_iter().fold(start, |start, setting| start.args(["-c", &setting])).spawn()
     }

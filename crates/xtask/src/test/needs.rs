@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 use launch::Line;
-use testbed::browser;
+use testbed::{browser, postgres};
 
 use super::{
     steps::{Outcome, Steps},
@@ -20,12 +20,13 @@ struct Need {
     bring: fn() -> Result<Option<(&'static str, PathBuf)>>,
 }
 
-const NEEDS: [Need; 5] = [
+const NEEDS: [Need; 6] = [
     Need { tests: "browser::", bring: || chromium().and_then(|()| Ok(Some(("SANDI_TEST_AXE", tools::axe()?)))) },
     Need { tests: "mail_programs::", bring: || Ok(Some(("SANDI_TEST_DOIUSE", tools::doiuse()?))) },
     Need { tests: "spelling::", bring: || hunspell().map(|()| None) },
     Need { tests: "alerts::", bring: || prometheus().map(|()| None) },
     Need { tests: "postfix::", bring: || install::postfix(&mut Line::new("")).map(|()| None) },
+    Need { tests: "faults::disk::", bring: || small_disk().map(|()| None) },
 ];
 
 const CHROMIUM: [Package; 2] = [
@@ -57,6 +58,11 @@ fn hunspell() -> Result<()> {
 pub fn prometheus() -> Result<()> {
     let there = || install::has("promtool", &["--version"]) && install::has("prometheus", &["--version"]);
     install::packages(&mut Line::new(""), &[Package { name: "prometheus", there }])
+}
+
+fn small_disk() -> Result<()> {
+    anyhow::ensure!(postgres::small_disk_is_possible(), "only root may mount a small disk, and not in this container");
+    Ok(())
 }
 
 /// What could be had, and what could not.

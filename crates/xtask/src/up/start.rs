@@ -129,6 +129,7 @@ fn start_servers(directory: &Path, ports: &Ports) -> Result<(Postgres, RabbitMq)
             log: log.join("postgres.log"),
             port: ports.postgres.number,
             durable: true,
+            small_disk: None,
         })
     };
     let rabbitmq = || {

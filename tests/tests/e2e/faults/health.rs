@@ -26,6 +26,7 @@ enum Fault {
     DatabaseIsSilent,
     DatabaseIsSlow,
     DatabaseIsReadOnly,
+    DatabaseHasNoPlaceForUs,
     TableIsLocked,
     BrokerCloses,
     BrokerIsSilent,
@@ -64,12 +65,13 @@ const fn of_database(fault: Fault) -> Said {
     Said { identity: Some("database"), informs: &[(Program::Gateway, "identity")], ..harmless(fault) }
 }
 
-const TABLE: [Said; 13] = [
+const TABLE: [Said; 14] = [
     harmless(Fault::Nothing),
     of_database(Fault::DatabaseCloses),
     of_database(Fault::DatabaseIsSilent),
     harmless(Fault::DatabaseIsSlow),
     of_database(Fault::DatabaseIsReadOnly),
+    of_database(Fault::DatabaseHasNoPlaceForUs),
     harmless(Fault::TableIsLocked),
     Said { informs: &[(Program::Identity, "broker")], ..harmless(Fault::BrokerCloses) },
     harmless(Fault::BrokerIsSilent),
@@ -110,7 +112,10 @@ async fn set(world: &mut World, owner: &mut PgConnection, fault: Fault, on: bool
         Fault::DatabaseCloses => world.database_line(line(Mode::Refuse)),
         Fault::DatabaseIsSilent => world.database_line(line(Mode::Hold)),
         Fault::DatabaseIsSlow => world.database_line(line(Mode::Delay(Duration::from_millis(200)))),
-        Fault::DatabaseIsReadOnly => read_only(world, on),
+        // As on a replica: what is read still comes, nothing can be written.
+        Fault::DatabaseIsReadOnly => alter(world, &format!("SET default_transaction_read_only = {on}")),
+        // Others have taken all its connections.
+        Fault::DatabaseHasNoPlaceForUs => alter(world, &format!("CONNECTION LIMIT {}", if on { 0 } else { -1 })),
         Fault::TableIsLocked => {
             let sql = if on { "BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE" } else { "ROLLBACK" };
             owner.execute(sql).await.expect("the owner may");
@@ -141,11 +146,11 @@ async fn set(world: &mut World, owner: &mut PgConnection, fault: Fault, on: bool
     }
 }
 
-/// As on a disk that is full for good, or on a replica: what is read still comes, nothing can be written.
-fn read_only(world: &World, on: bool) {
+/// Changes something about the database, and ends the sessions that know it otherwise.
+fn alter(world: &World, change: &str) {
     let name = world.database_name();
     for sql in [
-        format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}"),
+        format!("ALTER DATABASE {name} {change}"),
         format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
              WHERE datname = '{name}' AND application_name = 'sandi-identity'"
