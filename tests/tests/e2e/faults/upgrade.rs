@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::rolling::Pair;
 use crate::{
     crowd::{address, by_message_id, crowd},
-    waiting::until,
+    waiting::{number, until},
 };
 
 /// Where an older build stands.
@@ -29,6 +29,8 @@ const CALLERS: usize = 3;
 const PAUSE: Duration = Duration::from_millis(60);
 /// Requests that each state of the upgrade must take.
 const ENOUGH: usize = 20;
+/// The schema's version.
+const NEWEST: &str = "SELECT max(version) FROM _sqlx_migrations";
 const PASSWORD: &str = "ombak kecil di teluk biru 4";
 
 /// What a later release may do to the schema while this one runs (CONTRIBUTING.md): columns that may stay empty,
@@ -56,6 +58,7 @@ struct Load {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "a person reads what was tried")]
 async fn old_and_new_programs_work_side_by_side_there_and_back_and_no_call_fails() {
     let new = program("identity").parent().expect("programs stand in a folder").to_owned();
     let given = env::var_os(OLD).map(PathBuf::from);
@@ -67,6 +70,7 @@ async fn old_and_new_programs_work_side_by_side_there_and_back_and_no_call_fails
     for name in [there, back] {
         world.user(&kopi, e2e::Person::named(name).email(&address(name))).await;
     }
+    let before = number(&world, NEWEST).await;
     let load = Load::begin(&world, &names);
     load.goes_on("all old").await;
     world.request_reset(there).await;
@@ -77,6 +81,7 @@ async fn old_and_new_programs_work_side_by_side_there_and_back_and_no_call_fails
     if given.is_none() {
         go_on_to_the_future(&world).await;
     }
+    let after = number(&world, NEWEST).await;
     load.goes_on("new schema, old programs").await;
     replace(&mut world, &load, "up").await;
     world.request_reset(back).await;
@@ -105,6 +110,7 @@ async fn old_and_new_programs_work_side_by_side_there_and_back_and_no_call_fails
         let parked = if program == Program::Identity { "identity.parked" } else { "mailer.parked" };
         assert_eq!(world.broker().await.ready(parked).await, 0, "each understands the other's messages");
     }
+    println!("schema {before} to {after}, there and back: {} requests, none failed, each mailed once", accepted.len());
 }
 
 /// Mailers first, as the run book says, one after the other; each mixture has to work.
