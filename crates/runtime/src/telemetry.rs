@@ -15,6 +15,7 @@
 //! | `OTEL_TRACES_EXPORTER` | `otlp` (default) or `none` |
 //! | `OTEL_METRICS_EXPORTER` | `otlp` (default), `prometheus` (always there) or `none` |
 //! | `OTEL_PROPAGATORS` | `tracecontext` (default) or `none`; `baggage` is accepted and carries nothing |
+//! | `OTEL_EXPORTER_OTLP_PROTOCOL` and those of one signal | `grpc`; nothing else is spoken |
 //!
 //! What is not understood is warned of and ignored, as the specification asks.
 

@@ -4,6 +4,20 @@ use std::env;
 
 use crate::settings::TelemetrySettings;
 
+/// The samplers that the SDK knows.
+const SAMPLERS: [&str; 6] = [
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+];
+
+/// The variables that may ask for OTLP over something else.
+const PROTOCOLS: [&str; 3] =
+    ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"];
+
 /// Where a signal goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Export {
@@ -23,7 +37,7 @@ pub(super) struct Environment {
     metrics_endpoint: bool,
     /// Whether `traceparent` is read and written.
     pub(super) trace_context: bool,
-    not_understood: Vec<&'static str>,
+    pub(super) not_understood: Vec<&'static str>,
 }
 
 impl Environment {
@@ -49,6 +63,11 @@ impl Environment {
         let traces = list("OTEL_TRACES_EXPORTER", &["otlp", "none"]);
         let metrics = list("OTEL_METRICS_EXPORTER", &["otlp", "prometheus", "none"]);
         let propagators = list("OTEL_PROPAGATORS", &["tracecontext", "baggage", "none"]);
+        // The SDK reads the sampler, and goes on with its own when it does not know it; we export by gRPC alone.
+        list("OTEL_TRACES_SAMPLER", &SAMPLERS);
+        for name in PROTOCOLS {
+            list(name, &["grpc"]);
+        }
         let disabled = variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let general = variable("OTEL_EXPORTER_OTLP_ENDPOINT").is_some();
         Self {

@@ -44,6 +44,17 @@ fn the_standard_variables_win_over_the_settings() {
 }
 
 #[test]
+fn what_we_cannot_do_is_named() {
+    let asked = [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+    ];
+    assert_eq!(environment(&asked).not_understood, ["OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_PROTOCOL"]);
+    assert!(environment(&[("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")]).not_understood.is_empty());
+}
+
+#[test]
 fn propagators_decide_about_trace_context() {
     assert!(environment(&[]).trace_context);
     assert!(environment(&[("OTEL_PROPAGATORS", "tracecontext,baggage")]).trace_context);
