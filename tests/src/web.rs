@@ -140,11 +140,29 @@ impl Visitor {
         self.get("/")
     }
 
+    /// As [`Visitor::get`], for whoever goes on when nobody answers.
+    ///
+    /// # Errors
+    /// When there is no answer within 20 s.
+    pub fn try_get(&mut self, path: &str) -> Result<Answer, ureq::Error> {
+        self.try_send(&Method::GET, path, None, String::new())
+    }
+
     /// Sends any request. The path may begin with what all paths begin with, as the addresses in pages do.
     ///
     /// # Panics
     /// As [`Visitor::get`].
     pub fn send(&mut self, method: &Method, path: &str, kind: Option<&str>, body: String) -> Answer {
+        self.try_send(method, path, kind, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    fn try_send(
+        &mut self,
+        method: &Method,
+        path: &str,
+        kind: Option<&str>,
+        body: String,
+    ) -> Result<Answer, ureq::Error> {
         let inside = !self.prefix.is_empty() && path.starts_with(&self.prefix);
         let prefix = if inside { "" } else { &self.prefix };
         let mut request = Request::builder().method(method.clone()).uri(format!("{}{prefix}{path}", self.origin));
@@ -159,11 +177,11 @@ impl Visitor {
             request = request.header(header::CONTENT_TYPE, kind);
         }
         let request = request.body(body).expect("a request");
-        let mut response = self.agent.run(request).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let mut response = self.agent.run(request)?;
         let headers = response.headers().clone();
         self.keep_cookies(&headers);
-        let body = response.body_mut().read_to_string().expect("a page is text");
-        Answer { status: response.status().as_u16(), headers, body }
+        let body = response.body_mut().read_to_string()?;
+        Ok(Answer { status: response.status().as_u16(), headers, body })
     }
 
     fn keep_cookies(&mut self, headers: &HeaderMap) {

@@ -7,6 +7,11 @@ mod quick;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,9 +20,10 @@ use e2e::{
     client::Client,
     collector::Collector,
     people::{PASSWORD, requester},
+    web::Visitor,
 };
 use proto::identity::v1::{RequestResetRequest, request_reset_request::Identifier};
-use testbed::{http::Http, prometheus::Prometheus, proxy::Proxy};
+use testbed::{prometheus::Prometheus, proxy::Proxy};
 use tokio::{task::AbortHandle, time::sleep};
 
 use super::file;
@@ -35,6 +41,8 @@ const QUIET: Duration = Duration::from_secs(6);
 const PAUSE: Duration = Duration::from_millis(250);
 /// Between two requests of the people who know of no fault.
 const REQUESTS: Duration = Duration::from_millis(200);
+/// How many look at pages at the same time.
+const VISITORS: usize = 2;
 
 /// A world that is watched.
 pub struct Stage {
@@ -43,6 +51,8 @@ pub struct Stage {
     collector: Proxy,
     /// An authority whose certificate the gateway has.
     certificate: PathBuf,
+    /// Somebody who is logged in at the gateway.
+    member: Visitor,
     _scratch: tempfile::TempDir,
 }
 
@@ -57,7 +67,7 @@ struct Watch {
 async fn each_alert_fires_with_its_fault_and_with_no_other_and_clears_afterwards() {
     let mut stage = Stage::set_up().await;
     let mut watch = Watch { prometheus: stage.prometheus(), fading: BTreeMap::new() };
-    let people = People::ask(stage.world.gateway());
+    let people = (People::ask(stage.world.gateway()), Visitors::come(stage.member.clone()));
     watch.quiet().await;
     let faults: Vec<&Fault> = FAULTS.iter().filter(|fault| e2e::full() || fault.quick).collect();
     for fault in &faults {
@@ -101,12 +111,15 @@ impl Stage {
         for name in ["budi", "wati", "canary"] {
             world.user(&kopi, Person::named(name).email(&format!("{name}@kopi.example")).password("")).await;
         }
-        // A page and a hash, so that their metrics are there.
-        world.log_in("budi", PASSWORD).await.expect_err("there is no password");
-        let pages = world.sandi().plan().gateway.expect("there is one").pages;
-        let page = tokio::task::spawn_blocking(move || Http::new().get(&format!("http://{pages}/"))).await;
-        page.expect("it runs to its end").expect("the gateway answers");
-        Self { world, collector: proxy, certificate, _scratch: scratch }
+        world.user(&kopi, Person::named("sari")).await;
+        // Pages and hashes, so that their metrics are there.
+        let mut member = world.visitor("id");
+        let member = tokio::task::spawn_blocking(move || {
+            member.log_in("sari", PASSWORD);
+            member
+        });
+        let member = member.await.expect("she is logged in");
+        Self { world, collector: proxy, certificate, member, _scratch: scratch }
     }
 
     fn prometheus(&self) -> Prometheus {
@@ -145,6 +158,31 @@ impl People {
 impl Drop for People {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Who go on looking at a page of the gateway, whatever happens. Each look asks identity about the session.
+struct Visitors(Arc<AtomicBool>);
+
+impl Visitors {
+    fn come(member: Visitor) -> Self {
+        let gone = Arc::new(AtomicBool::new(false));
+        for _ in 0..VISITORS {
+            let (mut member, gone) = (member.clone(), Arc::clone(&gone));
+            thread::spawn(move || {
+                while !gone.load(Ordering::Relaxed) {
+                    let _ = member.try_get("/");
+                    thread::sleep(REQUESTS);
+                }
+            });
+        }
+        Self(gone)
+    }
+}
+
+impl Drop for Visitors {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

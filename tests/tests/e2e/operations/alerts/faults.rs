@@ -32,6 +32,7 @@ pub enum Cause {
     MailServerIsSlow,
     MailerIsGone,
     IdentityIsGone,
+    GatewayIsGone,
     BrokerIsAway,
     TableIsLocked,
     OneCannotBeIssued,
@@ -63,8 +64,13 @@ const fn fault(cause: Cause, fires: &'static [&'static str]) -> Fault {
 }
 
 /// In an order in which the slowest to clear come first.
-pub static FAULTS: [Fault; 18] = [
-    Fault { after: LATE, quick: true, ..fault(Cause::DatabaseIsAway, &["SandiDatabaseAway", "SandiCallsFail"]) },
+pub static FAULTS: [Fault; 19] = [
+    Fault {
+        may: &["SandiPagesAreSlow"],
+        after: LATE,
+        quick: true,
+        ..fault(Cause::DatabaseIsAway, &["SandiDatabaseAway", "SandiCallsFail", "SandiPagesFail"])
+    },
     fault(Cause::KeyIsOld, &["SandiKeyIsOld"]),
     fault(Cause::MailsAreRefused, &["SandiManyBounces"]),
     Fault { quick: true, ..fault(Cause::MessageIsPoison, &["SandiMessagesParked"]) },
@@ -82,17 +88,33 @@ pub static FAULTS: [Fault; 18] = [
         ..fault(Cause::MailerLacksAKey, &["SandiMailerKeyUnknown", "SandiMessagesParked"])
     },
     fault(Cause::MailServerIsSlow, &["SandiMailsAreSlow"]),
-    Fault { after: LATE, ..fault(Cause::IdentityIsGone, &["SandiNoIdentity", "SandiProcessDown"]) },
+    Fault {
+        may: &["SandiPagesAreSlow"],
+        after: LATE,
+        ..fault(Cause::IdentityIsGone, &["SandiNoIdentity", "SandiProcessDown", "SandiPagesFail"])
+    },
+    fault(Cause::GatewayIsGone, &["SandiNoGateway", "SandiProcessDown"]),
     Fault { after: LATE, ..fault(Cause::BrokerIsAway, &["SandiBrokerAway", "SandiOutboxGrows"]) },
     Fault {
         // Statuses wait for the lock too, each with a connection.
-        may: &["SandiDatabaseAway", "SandiDatabasePoolEmpty", "SandiCallsFail"],
+        may: &["SandiDatabaseAway", "SandiDatabasePoolEmpty", "SandiCallsFail", "SandiPagesFail", "SandiPagesAreSlow"],
         after: LATE,
         ..fault(Cause::TableIsLocked, &["SandiRequestsWait"])
     },
     Fault { after: LATE, ..fault(Cause::OneCannotBeIssued, &["SandiRequestsGivenUp", "SandiRequestsWait"]) },
     fault(Cause::EverybodyLogsIn, &["SandiHasherBusy"]),
-    Fault { may: LATE, ..fault(Cause::DatabaseIsFar, &["SandiDatabasePoolEmpty"]) },
+    Fault {
+        // Some calls take longer than they may.
+        may: &[
+            "SandiMailsAreSlow",
+            "SandiRequestsWait",
+            "SandiOutboxGrows",
+            "SandiQueueWithoutConsumer",
+            "SandiCallsFail",
+            "SandiPagesFail",
+        ],
+        ..fault(Cause::DatabaseIsFar, &["SandiDatabasePoolEmpty", "SandiPagesAreSlow"])
+    },
     fault(Cause::CollectorIsAway, &["SandiTelemetryLost"]),
     Fault { after: LATE, ..fault(Cause::CanaryIsPutOff, &["SandiCanaryLost"]) },
 ];
@@ -135,6 +157,7 @@ impl Stage {
             Cause::MailerLacksAKey => self.add_a_stray_key(),
             Cause::MailerIsGone => self.world.kill(Program::Mailer, 0),
             Cause::IdentityIsGone => self.world.kill(Program::Identity, 0),
+            Cause::GatewayIsGone => self.world.kill(Program::Gateway, 0),
             Cause::TableIsLocked => {
                 let mut owner = self.owner().await;
                 owner.execute("BEGIN; LOCK TABLE users IN EXCLUSIVE MODE").await.expect("the owner may");
@@ -166,6 +189,7 @@ impl Stage {
             }
             Cause::MailerIsGone => self.world.start_again(Program::Mailer, 0),
             Cause::IdentityIsGone => self.world.start_again(Program::Identity, 0),
+            Cause::GatewayIsGone => self.world.start_again(Program::Gateway, 0),
             Cause::OneCannotBeIssued => {
                 let sql = "DROP TRIGGER refuse_wati ON resets; DROP FUNCTION refuse_wati";
                 self.owner().await.execute(sql).await.expect("the owner may");
