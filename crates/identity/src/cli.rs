@@ -193,7 +193,11 @@ fn configuration(error: anyhow::Error) -> Failure {
     if names_setting && !text.contains("cannot listen") { Failure::Config(text) } else { Failure::Failed(error) }
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command a person typed")]
+/// Writes the answer of a command to standard output; a reader that has gone away is no failure.
 fn say(text: &str) {
-    println!("{text}");
+    use std::io::{ErrorKind, Write as _};
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("standard output: {error}"),
+        _ => {}
+    }
 }

@@ -223,6 +223,11 @@ impl Keys {
     }
 
     /// The ids of one kind, oldest first, retired ones marked.
+    /// Their ids, for a person.
+    pub fn told(&self) -> String {
+        format!("own {}; of the other side {}", self.shown(false).join(", "), self.shown(true).join(", "))
+    }
+
     fn shown(&self, peers: bool) -> Vec<String> {
         let show = |id: &KeyId, retired: bool| format!("{id}{}", if retired { " (retired)" } else { "" });
         if peers {

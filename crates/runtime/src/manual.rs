@@ -1,6 +1,6 @@
 //! Completions for shells and manual pages, made from the command line itself: commands of every program.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::{Command, Subcommand};
@@ -37,8 +37,13 @@ impl Manual {
         match self {
             Self::Completions { shell } => {
                 let name = command.get_name().to_owned();
-                clap_complete::generate(*shell, &mut command, name, &mut io::stdout());
-                Ok(())
+                let mut text = Vec::new();
+                clap_complete::generate(*shell, &mut command, name, &mut text);
+                match io::stdout().write_all(&text) {
+                    // A reader that has gone away is no failure.
+                    Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+                    _ => Ok(()),
+                }
             }
             Self::Man { directory } => clap_mangen::generate_to(command, directory),
         }

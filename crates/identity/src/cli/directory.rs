@@ -180,9 +180,10 @@ pub(super) async fn user(command: UserCommand, settings: Settings) -> Result<(),
             say(&format!("user_id             {}", person.user_id));
             say(&format!("username            {}", person.username));
             say(&format!("organization        {} ({})", person.organization.slug, person.organization.organization_id));
-            say(&format!("role                {:?}", person.role));
+            let (role, address) = (format!("{:?}", person.role), format!("{:?}", person.address_state()));
+            say(&format!("role                {}", role.to_lowercase()));
             say(&format!("state               {state}"));
-            say(&format!("address             {:?}", person.address_state()));
+            say(&format!("address             {}", address.to_lowercase()));
             say(&format!("has password        {}", person.password_hash.is_some()));
             say(&format!("credential_version  {}", person.credential_version));
         }

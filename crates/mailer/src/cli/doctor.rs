@@ -64,7 +64,7 @@ pub(super) async fn run(command: &Doctor, settings: &Settings) -> Result<Told, F
     let mut findings = Findings::default();
     findings.good("settings", "right");
     // Reading them tries each one.
-    findings.good("keys", &format!("{:?}", checked.keys.current()));
+    findings.good("keys", &checked.keys.current().told());
     clock(&mut findings, &settings.keys.directory);
     broker(&mut findings, &checked.broker).await;
     parked(&mut findings, &checked).await;

@@ -1,5 +1,7 @@
 //! `identity migrate`, `identity organization …` and `identity user …`.
 
+use std::process::{Command, Stdio};
+
 use e2e::{World, people::PASSWORD, refused, world::Program};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
@@ -101,7 +103,7 @@ async fn organisations_and_users_are_made_listed_and_shown() {
     assert_eq!(world.find_user("sari").await.email, "sari@kopi.example");
     let shown = identity(&world, &["user", "show", "SARI"]);
     let text = assert_done(&shown);
-    for word in [user_id.to_string().as_str(), organization_id.to_string().as_str(), "sari", "kopi", "Owner", "active"]
+    for word in [user_id.to_string().as_str(), organization_id.to_string().as_str(), "sari", "kopi", "owner", "active"]
     {
         assert!(text.contains(word), "{word} in {text}");
     }
@@ -215,4 +217,24 @@ async fn the_services_role_cannot_rewrite_the_audit_or_touch_the_schema() {
     let still: i64 = sqlx::query_scalar("SELECT count(*) FROM audit_events").fetch_one(&mut service).await.unwrap();
     assert_eq!(still, audited);
     world.user(&kopi, e2e::Person::named("budi").password("")).await;
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    for (program, arguments) in [
+        ("identity", &["completions", "bash"][..]),
+        ("mailer", &["completions", "bash"]),
+        ("gateway", &["completions", "bash"]),
+        ("identity", &["topology", "export"]),
+        ("mailer", &["preview", "--kind", "reset", "--format", "eml"]),
+    ] {
+        // Nobody reads, from the beginning.
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(e2e::program(program));
+        let ended = command.args(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).output();
+        let ended = ended.expect("it can be started");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!((ended.status.code(), said.as_ref()), (Some(0), ""), "{program} {arguments:?}");
+    }
 }
