@@ -37,6 +37,11 @@ impl Machine {
         }
     }
 
+    /// How many cores it has, at least one.
+    pub fn cores(&self) -> usize {
+        self.cores.max(1)
+    }
+
     /// Rows for a table of names and values.
     pub fn rows(&self) -> [(&'static str, String); 7] {
         [

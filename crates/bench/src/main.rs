@@ -2,7 +2,7 @@
 //!
 //! - [`load`] makes calls, [`figure`] judges what came of them, [`plot`] draws it
 //! - [`ground`] and [`world`] are the servers and the installations that are measured
-//! - [`parts`] are what is measured, [`results`] and [`document`] what is kept of it
+//! - [`parts`] are what is measured, [`results`], [`document`] and [`sizing`] what is kept of it
 
 mod bench;
 mod calls;
@@ -19,6 +19,7 @@ mod people;
 mod plot;
 mod progress;
 mod results;
+mod sizing;
 mod world;
 
 use std::{
@@ -107,6 +108,8 @@ struct Places {
     page: PathBuf,
     pictures: PathBuf,
     results: PathBuf,
+    /// What has the table of sizes; not after quick runs.
+    run_book: Option<PathBuf>,
 }
 
 impl Places {
@@ -115,6 +118,7 @@ impl Places {
         // TARGET/release
         let target = programs.parent().context("a program is built somewhere")?.join("bench");
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").canonicalize()?;
+        let run_book = (!quick).then(|| docs.with_file_name("deploy").join("README.md"));
         let under = if quick { target.join("quick") } else { docs };
         let pictures = under.join("benchmarks");
         std::fs::create_dir_all(&pictures)?;
@@ -124,7 +128,14 @@ impl Places {
             page: under.join("benchmarks.md"),
             results: pictures.join("results.json"),
             pictures,
+            run_book,
         })
+    }
+
+    /// Writes all that is made from the results.
+    fn document(&self, results: &Results) -> Result<()> {
+        document::write(results, &self.page, &self.pictures)?;
+        self.run_book.as_deref().map_or(Ok(()), |run_book| sizing::write(results, run_book))
     }
 }
 
@@ -139,7 +150,7 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
         .filter(|part| !arguments.missing || results.of(*part).is_none_or(|outcome| !outcome.problems.is_empty()))
         .collect();
     if arguments.document {
-        document::write(&results, &places.page, &places.pictures)?;
+        places.document(&results)?;
         return Ok(ExitCode::SUCCESS);
     }
     tokio::spawn(end_on_signal()?);
@@ -164,7 +175,7 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
         progress.say(&document::lines(&outcome.figures));
         results.put(*part, outcome);
         results.write(&places.results)?;
-        document::write(&results, &places.page, &places.pictures)?;
+        places.document(&results)?;
         tokio::task::block_in_place(|| bench.ground.tidy())?;
     }
     progress.end();

@@ -35,3 +35,60 @@ fn the_brokers_users_have_the_rights_that_the_programs_need_and_no_more() {
         assert!(given.contains(&expected), "{user}: {given:?}");
     }
 }
+
+/// The sources of the programs, and of what they are made of.
+const PROGRAMS: [&str; 5] = ["identity", "mailer", "gateway", "messaging", "runtime"];
+
+#[test]
+fn the_run_book_explains_every_warning_and_error_that_the_programs_log() {
+    let run_book = fs::read_to_string(deploy("README.md")).expect("it is there");
+    let mut lines = 0;
+    for program in PROGRAMS {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(program).join("src");
+        for file in sources(&folder) {
+            for line in warnings(&fs::read_to_string(&file).expect("it can be read")) {
+                assert!(run_book.contains(&format!("`{line}`")), "{}: `{line}` is not explained", file.display());
+                lines += 1;
+            }
+        }
+    }
+    assert!(lines > 40, "{lines} lines");
+}
+
+/// The files of a folder and those below it, without tests.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("there are sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The texts of `tracing::warn!` and `tracing::error!`: the last string of each.
+fn warnings(source: &str) -> Vec<String> {
+    let calls = ["tracing::warn!(", "tracing::error!("].into_iter().flat_map(|name| source.split(name).skip(1));
+    calls.map(|call| last_string(call).replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// The last string before the parenthesis that closes the call.
+fn last_string(call: &str) -> &str {
+    let (mut depth, mut begin, mut last) = (1, None, "");
+    for (at, letter) in call.char_indices() {
+        match (letter, begin) {
+            ('"', Some(from)) => (begin, last) = (None, &call[from..at]),
+            ('"', None) => begin = Some(at + 1),
+            ('(', None) => depth += 1,
+            (')', None) => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    last
+}

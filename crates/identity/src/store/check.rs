@@ -49,3 +49,17 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::SESSION;
+
+    #[test]
+    fn sessions_through_a_pooler_have_the_same_settings() {
+        let roles = include_str!("../../../../deploy/postgresql/roles.sql");
+        for (name, value) in SESSION {
+            let line = format!("ALTER ROLE sandi_identity IN DATABASE sandi SET {name} = '{value}';");
+            assert!(roles.contains(&line), "deploy/postgresql/roles.sql lacks: {line}");
+        }
+    }
+}
