@@ -112,6 +112,7 @@ pub static FAULTS: [Fault; 19] = [
             "SandiQueueWithoutConsumer",
             "SandiCallsFail",
             "SandiPagesFail",
+            "SandiCanaryLost",
         ],
         ..fault(Cause::DatabaseIsFar, &["SandiDatabasePoolEmpty", "SandiPagesAreSlow"])
     },
