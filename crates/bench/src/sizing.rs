@@ -118,7 +118,6 @@ fn table(results: &Results) -> String {
 
 fn answer(row: &Row, outcome: &Outcome) -> Option<String> {
     let figure = outcome.figures.iter().find(|figure| figure.name == row.figure)?;
-    #[expect(clippy::cast_precision_loss, reason = "a few cores")]
     let cores = outcome.machine.cores() as f64;
     Some((row.answer)(figure, cores))
 }

@@ -31,7 +31,7 @@ pub fn upgrade(options: &Options) -> Result<ExitCode> {
     let (source, target) = (folder.join("source"), folder.join("target"));
     check_out(&options.from, &source)?;
     take_dependencies(&target.join("debug"))?;
-    println!("building {}", options.from);
+    eprintln!("building {}", options.from);
     let status = Command::new(test::cargo())
         .args(["build", "--workspace", "--bin", "identity", "--bin", "mailer", "--locked"])
         .current_dir(&source)
