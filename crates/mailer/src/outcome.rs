@@ -218,6 +218,65 @@ mod tests {
 
     use super::*;
 
+    const OUTCOMES: [Outcome; 7] = [
+        Outcome::Sent,
+        Outcome::Deferred,
+        Outcome::Bounced(Bounce::Other),
+        Outcome::Unknown,
+        Outcome::Expired,
+        Outcome::Parked,
+        Outcome::Held,
+    ];
+
+    #[test]
+    fn outcomes_are_reported_under_their_own_names() {
+        use mail_status::Outcome as Reported;
+
+        assert_eq!(
+            OUTCOMES.map(|outcome| (outcome.name(), Reported::from(outcome))),
+            [
+                ("sent", Reported::Sent),
+                ("deferred", Reported::Deferred),
+                ("bounced", Reported::Bounced),
+                ("unknown", Reported::Unknown),
+                ("expired", Reported::Expired),
+                ("parked", Reported::Parked),
+                ("held", Reported::Held),
+            ]
+        );
+        let bounces = [Bounce::Address, Bounce::Mailbox, Bounce::Content, Bounce::Policy, Bounce::Other];
+        assert_eq!(bounces.map(Bounce::name), ["address", "mailbox", "content", "policy", "other"]);
+        let phases = [Phase::Connect, Phase::Tls, Phase::Auth, Phase::Mail, Phase::Rcpt, Phase::Data, Phase::Final];
+        assert_eq!(phases.map(Phase::name), ["connect", "tls", "auth", "mail", "rcpt", "data", "final"]);
+    }
+
+    #[test]
+    fn nothing_is_mailed_again_after_a_yes_or_a_no() {
+        let settled = OUTCOMES.map(Outcome::is_settled);
+        assert_eq!(settled, [true, false, true, false, false, false, false]);
+    }
+
+    #[rstest]
+    #[case(Outcome::Held, Some(Phase::Tls), true)]
+    #[case(Outcome::Held, Some(Phase::Rcpt), true)]
+    #[case(Outcome::Held, None, true)]
+    #[case(Outcome::Deferred, Some(Phase::Connect), true)]
+    #[case(Outcome::Deferred, Some(Phase::Mail), true)]
+    #[case(Outcome::Deferred, Some(Phase::Rcpt), false)]
+    #[case(Outcome::Deferred, Some(Phase::Final), false)]
+    #[case(Outcome::Deferred, None, false)]
+    #[case(Outcome::Bounced(Bounce::Other), Some(Phase::Mail), false)]
+    #[case(Outcome::Sent, Some(Phase::Final), false)]
+    #[case(Outcome::Unknown, Some(Phase::Final), false)]
+    fn another_relay_is_asked_where_nothing_was_said_about_the_recipient(
+        #[case] outcome: Outcome,
+        #[case] phase: Option<Phase>,
+        #[case] passes_on: bool,
+    ) {
+        let attempt = Attempt { phase, ..Attempt::without_relay(outcome, "it is a test") };
+        assert_eq!(attempt.passes_on(), passes_on);
+    }
+
     #[rstest]
     #[case(Phase::Connect, None, Outcome::Held)]
     #[case(Phase::Connect, Some(421), Outcome::Deferred)]

@@ -222,6 +222,30 @@ mod tests {
         assert!(enter(&places, "192.0.2.3").is_some() && proxies[0].leave.is_cancelled());
     }
 
+    /// Whether it is over without waiting.
+    async fn now(future: impl Future<Output = ()>) -> bool {
+        tokio::time::timeout(std::time::Duration::ZERO, future).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn those_who_are_leaving_are_waited_for_when_they_are_many() {
+        let places = places(1, 1);
+        let mut leaving = Vec::new();
+        for number in 0..=LEAVING_MAX {
+            let first = places.enter(None).expect("the one before goes");
+            assert!(now(places.settled()).await, "{number} are leaving");
+            leaving.push(first);
+        }
+        let last = places.enter(None).expect("the one before goes");
+        let mut settled = Box::pin(places.settled());
+        assert!(!now(&mut settled).await);
+        let gone = leaving.pop().expect("many");
+        assert!(now(gone.dismissed()).await, "it has to go");
+        drop(gone);
+        assert!(now(&mut settled).await, "one has gone");
+        assert!(!now(last.dismissed()).await);
+    }
+
     #[test]
     fn what_was_given_back_is_there_again_once() {
         let places = places(2, 2);

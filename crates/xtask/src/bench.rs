@@ -47,14 +47,22 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
     if let Err(why) = install::without_a_mail_server(&mut line, &SINK) {
         eprintln!("parts that need smtp-sink will fail: {why:#}");
     }
-    // What is deployed, and nothing that tests add to it.
+    build_release()?;
+    let program = place::target().join("release/bench");
+    let error: Error = Command::new(program).args(&options.arguments).current_dir(place::top()).exec();
+    Err(error.into())
+}
+
+/// Builds what is deployed and nothing that tests add to it, and the program `bench`.
+///
+/// # Errors
+/// When it does not build.
+pub fn build_release() -> Result<()> {
     let arguments = ["--release", "--package", "identity", "--package", "mailer", "--package", "bench"];
     if !launch::build("building what is measured", &arguments)?.success() {
         bail!("it does not build");
     }
-    let program = place::target().join("release/bench");
-    let error: Error = Command::new(program).args(&options.arguments).current_dir(place::top()).exec();
-    Err(error.into())
+    Ok(())
 }
 
 /// Postfix's smtp-sink.

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod down;
+mod figures;
 mod fuzz;
 mod generate;
 mod install;
@@ -50,7 +51,7 @@ enum Command {
     Timing(timing::Options),
     /// Measures how fast it is, each part beside its limit; into docs/benchmarks.md. `bench --help` says more.
     Bench(bench::Options),
-    /// Tries every decoder and parser of foreign bytes without an end.
+    /// Tries every decoder and parser of foreign bytes for minutes; into docs/security-tests.md.
     Fuzz(fuzz::Options),
     /// Runs an older build and this one side by side, as in an upgrade.
     Upgrade(upgrade::Options),

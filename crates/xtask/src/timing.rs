@@ -5,70 +5,59 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use testbed::shared::{Shared, VARIABLE};
 
 use crate::{
-    place,
+    bench, figures, place,
     test::servers::{self, Servers},
 };
 
-/// Where the tables are kept.
-const DOCUMENT: &str = "docs/security-tests.md";
-const BEGIN: &str = "<!-- timing: written by `cargo xtask timing` -->";
-const END: &str = "<!-- timing ends -->";
+const HEAD: &str = "| measured | calls a class | the two that differ most | µs | t | t cropped | t of squares | z | AUC | | on |\n\
+                    |---|--:|---|--:|--:|--:|--:|--:|--:|---|---|";
 
 /// How finely.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Calls of each class. 10,000 take about two hours, most of them hashes.
+    /// Calls of each class. 10,000 take an hour or so, half of it hashes (`--only VerifyPassword`).
     #[arg(long, default_value_t = 10_000)]
     samples: usize,
     /// As many calls as tell whether all is in place: 500 of each class. Nothing is kept.
     #[arg(long, conflicts_with = "samples")]
     quick: bool,
+    /// Only the rows of the table with this in their names; the others keep their figures. May be given several times.
+    #[arg(long, value_name = "WORD")]
+    only: Vec<String>,
 }
 
 /// Measures, and keeps the table in the documents.
 ///
 /// # Errors
 /// When something cannot be built or started.
+#[expect(clippy::print_stdout, reason = "a person reads it")]
 pub fn timing(options: &Options) -> Result<ExitCode> {
     let samples = if options.quick { 500 } else { options.samples };
     let servers = Servers::start(servers::lock()?, false)?;
     crate::up::build()?;
-    build_release()?;
+    bench::build_release()?;
     let servers = servers.ready()?;
     let release = Shared { programs: place::target().join("release"), ..Shared::read(&servers.file())? };
     let file = place::test().join("timing-servers.json");
     release.write(&file)?;
-    let table = place::test().join("timing.md");
-    let status = Command::new(release.programs.join("timing"))
+    let rows = place::test().join("timing.md");
+    let _ = fs::remove_file(&rows);
+    let status = Command::new(place::programs().join("timing"))
         .arg(samples.to_string())
-        .arg(&table)
+        .arg(&rows)
+        .args(&options.only)
         .env(VARIABLE, &file)
         .current_dir(place::top())
         .status()?;
+    let text = fs::read_to_string(&rows).context("nothing was measured")?;
+    let rows: Vec<String> = text.lines().map(|row| format!("{row} {} |", figures::stamp())).collect();
     if !options.quick {
-        keep(&fs::read_to_string(&table).context("nothing was measured")?)?;
+        figures::keep("timing", HEAD, &rows, options.only.is_empty())?;
     }
+    println!("{HEAD}\n{}", rows.join("\n"));
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// All of it at once, as the rest of the workspace is built.
-fn build_release() -> Result<()> {
-    let arguments = ["--release", "--workspace", "--bin", "identity", "--bin", "mailer", "--bin", "timing"];
-    if !launch::build("building what is measured", &arguments)?.success() {
-        bail!("it does not build");
-    }
-    Ok(())
-}
-
-fn keep(table: &str) -> Result<()> {
-    let file = place::top().join(DOCUMENT);
-    let text = fs::read_to_string(&file).with_context(|| format!("{DOCUMENT} cannot be read"))?;
-    let (before, rest) = text.split_once(BEGIN).with_context(|| format!("{DOCUMENT} has no place for the table"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("{DOCUMENT} has no place for the table"))?;
-    fs::write(&file, format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))?;
-    Ok(())
 }

@@ -101,6 +101,23 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_is_just_over_makes_room() {
+        let mut mails = sent(&[100, 200, 300]);
+        (mails[0].expire_time, mails[0].live) = (NOW, true);
+        assert_eq!(LIMITS.admit(&mails, NOW), Ok(()));
+    }
+
+    #[test]
+    fn the_day_ends_after_24_hours() {
+        const DAY: u64 = 24 * 60 * 60;
+        let mut ten: Vec<u64> = (1..9).map(|n| n * 5000).collect();
+        ten.extend([100, DAY - 1]);
+        assert_eq!(LIMITS.admit(&sent(&ten), NOW), Err(NOW + Duration::from_secs(1700)));
+        ten[9] = DAY;
+        assert_eq!(LIMITS.admit(&sent(&ten), NOW), Ok(()));
+    }
+
+    #[test]
     fn after_ten_mails_there_is_one_per_link_life_so_nobody_is_ever_without_a_link() {
         let mut ten: Vec<u64> = (0..9).map(|n| 4000 + n * 2000).collect();
         ten.push(1799);

@@ -136,7 +136,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Frames<T> {
         ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
         let (now, mut calm) = (Instant::now(), true);
         this.reader.read(&buffer.filled()[before..], |frame| calm &= this.budget.spend(frame, now));
-        if calm { Poll::Ready(Ok(())) } else { Poll::Ready(Err(io::Error::other("a flood of frames"))) }
+        if calm {
+            return Poll::Ready(Ok(()));
+        }
+        // With an error nothing counts as read.
+        buffer.set_filled(before);
+        Poll::Ready(Err(io::Error::other("a flood of frames")))
     }
 }
 
@@ -172,7 +177,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Frames<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::IoSlice;
     use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufWriter, duplex};
 
     use super::*;
 
@@ -182,12 +190,21 @@ mod tests {
 
     #[test]
     fn frames_are_told_apart_however_the_bytes_come() {
-        let frames = [frame(4, 0, 6), frame(HEADERS, 4, 40), frame(DATA, 0, 9), frame(DATA, 0, 0), frame(DATA, 1, 0)];
+        let frames = [
+            frame(4, 0, 6),
+            frame(HEADERS, 4, 40),
+            frame(DATA, 0, 9),
+            frame(DATA, 0, 0),
+            // Padded, and nothing in it.
+            frame(DATA, 8, 0),
+            frame(DATA, 1, 0),
+        ];
         let bytes = [vec![b'P'; PREFACE], frames.concat()].concat();
         for size in [1, 7, 9, bytes.len()] {
             let (mut reader, mut seen) = (Reader::default(), Vec::new());
             bytes.chunks(size).for_each(|chunk| reader.read(chunk, |frame| seen.push(frame)));
-            assert_eq!(seen, [Frame::Idle, Frame::Call, Frame::Content, Frame::Idle, Frame::Content], "{size}");
+            let expected = [Frame::Idle, Frame::Call, Frame::Content, Frame::Idle, Frame::Idle, Frame::Content];
+            assert_eq!(seen, expected, "{size}");
         }
     }
 
@@ -207,5 +224,57 @@ mod tests {
         let later = begin + Duration::from_secs(2);
         assert!((0..2 * PER_SECOND).all(|_| budget.spend(Frame::Idle, later)));
         assert!(!budget.spend(Frame::Idle, later));
+    }
+
+    #[test]
+    fn parts_of_a_second_and_of_an_answer_add_up_and_count_once() {
+        let begin = Instant::now();
+        let mut budget = Budget { left: 0, ..Budget::new(begin) };
+        assert!(!budget.spend(Frame::Idle, begin + Duration::from_millis(600)));
+        let later = begin + Duration::from_millis(1200);
+        assert!((0..PER_SECOND).all(|_| budget.spend(Frame::Idle, later)));
+        assert!(!budget.spend(Frame::Idle, later));
+        budget.sent(1024);
+        assert!(budget.spend(Frame::Idle, later) && !budget.spend(Frame::Idle, later));
+        budget.sent(1023);
+        assert!(!budget.spend(Frame::Idle, later));
+        budget.sent(1);
+        assert!(budget.spend(Frame::Idle, later) && !budget.spend(Frame::Idle, later));
+    }
+
+    #[tokio::test]
+    async fn bytes_pass_both_ways_until_a_flood() {
+        let (mut peer, ours) = duplex(1 << 20);
+        let mut frames = Frames::new(BufWriter::new(ours));
+        frames.write_all(b"an answer").await.expect("there is room");
+        assert_eq!(frames.write_vectored(&[IoSlice::new(b" in "), IoSlice::new(b"parts")]).await.expect("room"), 9);
+        assert_eq!(frames.inner.buffer(), b"an answer in parts");
+        frames.flush().await.expect("it is flushed");
+        assert!(frames.inner.buffer().is_empty());
+        let mut answer = [0; 18];
+        peer.read_exact(&mut answer).await.expect("it came");
+        assert_eq!(&answer, b"an answer in parts");
+
+        let call = [vec![b'P'; PREFACE], frame(HEADERS, 5, 20)].concat();
+        peer.write_all(&call).await.expect("there is room");
+        let mut read = vec![0; call.len()];
+        frames.read_exact(&mut read).await.expect("a call is no flood");
+        assert_eq!(read, call);
+        peer.write_all(&frame(6, 0, 8).repeat(MOST as usize + 100)).await.expect("there is room");
+        let flood = frames.read_to_end(&mut read).await.expect_err("a flood");
+        assert_eq!(flood.to_string(), "a flood of frames");
+
+        frames.write_all(b"farewell").await.expect("there is room");
+        frames.shutdown().await.expect("it is shut down");
+        drop(frames);
+        let mut rest = Vec::new();
+        peer.read_to_end(&mut rest).await.expect("it ends");
+        assert_eq!(rest, b"farewell");
+    }
+
+    #[test]
+    fn slices_are_written_together_where_the_connection_can() {
+        let (can, _peer) = duplex(1);
+        assert!(can.is_write_vectored() && Frames::new(can).is_write_vectored());
     }
 }

@@ -66,6 +66,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_caller_has_a_bucket_of_its_own_and_is_told_when_to_come_back() {
+        let limits = Limits::new(&LimitSettings { caller_per_second: 2, ..LimitSettings::default() });
+        let take = |name: &str| limits.caller(&name.into());
+        assert!(take("crm").is_ok() && take("crm").is_ok());
+        let wait = take("crm").expect_err("empty");
+        assert!(wait >= WAIT_LEAST && wait <= Duration::from_millis(500), "{wait:?}");
+        assert!(take("cms").is_ok(), "another caller");
+    }
+
+    #[test]
+    fn however_many_come_only_those_are_remembered_whose_buckets_are_not_full() {
+        let settings =
+            LimitSettings { caller_per_second: 1_000_000, address_per_minute: u32::MAX, ..Default::default() };
+        let limits = Limits::new(&settings);
+        for number in 0..100_000_u32 {
+            limits.caller(&number.to_string().into()).expect("full");
+            limits.address(IpAddr::from(number.to_be_bytes())).expect("full");
+            if number % 10_000 == 9_999 {
+                assert!(limits.callers.len() <= 11_000 && limits.addresses.len() <= 11_000, "{number}");
+                limits.forget();
+            }
+        }
+        let limits = Limits::new(&LimitSettings { address_per_minute: 1, ..settings });
+        limits.address(IpAddr::from([192, 0, 2, 1])).expect("full");
+        limits.forget();
+        assert!(limits.address(IpAddr::from([192, 0, 2, 1])).is_err(), "that of an empty one is kept");
+    }
+
+    #[test]
     fn a_bucket_belongs_to_one_person_only() {
         let limits = Limits::new(&LimitSettings { address_per_minute: 2, ..LimitSettings::default() });
         let take = |ip: &str| limits.address(ip.parse().expect("an address"));

@@ -5,9 +5,9 @@
 
 use uuid::Uuid;
 
-use super::call::{Call, Scope};
+use super::call::{Call, Caller, Scope};
 use super::error::{Error, Result};
-use super::rules;
+use super::rules::{self, Rule};
 use crate::domain::states::Role;
 use crate::domain::violation::Problem;
 use crate::store::Transaction;
@@ -62,35 +62,40 @@ impl Authority {
 /// `SCOPE_MISSING`, `FIELD_INVALID` for a missing actor, `ACTOR_INVALID` for one who is unknown or
 /// disabled, `ACTOR_NOT_ALLOWED` for a member.
 pub async fn authority(transaction: &mut Transaction, call: &Call, claim: Option<&ActorClaim>) -> Result<Authority> {
-    let rule = rules::of(call.rpc);
+    let Some(claim) = needed(rules::of(call.rpc), &call.caller, claim)? else { return Ok(Authority::Caller) };
+    let user_id = believed(call, claim)?;
+    call.note(|facts| facts.actor_user_id = Some(user_id));
+    let person = users::by_id(transaction, user_id).await?;
+    Ok(Authority::Actor(Box::new(admin(call, person)?)))
+}
+
+/// The claim, if it is on an actor's authority that the caller may make the call.
+fn needed<'c>(rule: &Rule, caller: &Caller, claim: Option<&'c ActorClaim>) -> Result<Option<&'c ActorClaim>> {
     match claim {
-        None if rule.admits_alone(&call.caller) => Ok(Authority::Caller),
-        None if rule.needs_actor(&call.caller) => Err(Error::field("actor", Problem::Required)),
-        Some(claim) if rule.admits_with_actor(&call.caller) => {
-            Ok(Authority::Actor(Box::new(admin(transaction, call, claim).await?)))
-        }
+        None if rule.admits_alone(caller) => Ok(None),
+        None if rule.needs_actor(caller) => Err(Error::field("actor", Problem::Required)),
+        Some(claim) if rule.admits_with_actor(caller) => Ok(Some(claim)),
         _ => Err(Error::ScopeMissing(rule.named())),
     }
 }
 
-async fn admin(transaction: &mut Transaction, call: &Call, claim: &ActorClaim) -> Result<Person> {
-    let user_id = match claim {
+/// Who the actor is, if the claim is good.
+fn believed(call: &Call, claim: &ActorClaim) -> Result<Uuid> {
+    match claim {
         ActorClaim::Refused(why) => {
             call.note(|facts| facts.cause = why);
-            return Err(Error::ActorInvalid);
+            Err(Error::ActorInvalid)
         }
-        ActorClaim::Asserted(_) if !call.caller.has(Scope::AssertActor) => {
-            return Err(Error::ScopeMissing(Scope::AssertActor));
-        }
-        ActorClaim::Proven(user_id) | ActorClaim::Asserted(user_id) => *user_id,
-    };
-    call.note(|facts| facts.actor_user_id = Some(user_id));
-    let actor = users::by_id(transaction, user_id).await?.filter(Person::is_active).ok_or(Error::ActorInvalid)?;
-    call.speaks_to(&actor);
-    if actor.role < Role::Admin {
-        return Err(Error::ActorNotAllowed);
+        ActorClaim::Asserted(_) if !call.caller.has(Scope::AssertActor) => Err(Error::ScopeMissing(Scope::AssertActor)),
+        ActorClaim::Proven(user_id) | ActorClaim::Asserted(user_id) => Ok(*user_id),
     }
-    Ok(actor)
+}
+
+/// The actor, as the database knows the person now, if it is one who may act for others.
+fn admin(call: &Call, person: Option<Person>) -> Result<Person> {
+    let actor = person.filter(Person::is_active).ok_or(Error::ActorInvalid)?;
+    call.speaks_to(&actor);
+    if actor.role < Role::Admin { Err(Error::ActorNotAllowed) } else { Ok(actor) }
 }
 
 /// Whether the authority may reset this user's password or revoke a link: own, and a rank at least the user's.
@@ -127,3 +132,6 @@ pub fn may_change_standing(authority: &Authority, target: &Person) -> Result<()>
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,5 +91,43 @@ mod tests {
             .collect();
         let ruled: BTreeSet<String> = RULES.iter().map(|rule| rule.path.to_owned()).collect();
         assert_eq!(rpcs, ruled);
+        for path in rpcs {
+            assert_eq!(by_path(&path).map(|rule| rule.path), Some(path.as_str()));
+        }
+        assert!(by_path("/sandi.identity.v1.IdentityService/").is_none());
+    }
+
+    fn caller(scopes: &[Scope]) -> Caller {
+        Caller { name: "crm".into(), scopes: scopes.iter().copied().collect() }
+    }
+
+    #[test]
+    fn a_call_without_an_actor_takes_its_scope() {
+        let rule = of("RequestReset");
+        assert_eq!((rule.rpc(), rule.named()), ("RequestReset", Scope::PasswordReset));
+        let (good, bad) = (caller(&[Scope::PasswordReset]), caller(&[Scope::PasswordAdmin, Scope::AssertActor]));
+        assert!(rule.admits(&good) && rule.admits_alone(&good));
+        assert!(!rule.admits_with_actor(&good) && !rule.needs_actor(&good), "no actor helps");
+        assert!(!rule.admits(&bad) && !rule.admits_alone(&bad) && !rule.admits_with_actor(&bad));
+    }
+
+    #[test]
+    fn a_call_for_an_actor_takes_the_scope_for_it_or_one_that_needs_none() {
+        let rule = of("AdminReset");
+        assert_eq!(rule.named(), Scope::PasswordAdmin);
+        let [admin, support] = [Scope::PasswordAdmin, Scope::SupportAct];
+        let seen = |scopes: &[Scope]| {
+            let caller = caller(scopes);
+            [
+                rule.admits(&caller),
+                rule.admits_alone(&caller),
+                rule.admits_with_actor(&caller),
+                rule.needs_actor(&caller),
+            ]
+        };
+        assert_eq!(seen(&[admin]), [true, false, true, true]);
+        assert_eq!(seen(&[support]), [true, true, false, false]);
+        assert_eq!(seen(&[admin, support]), [true, true, true, false]);
+        assert_eq!(seen(&[Scope::PasswordReset]), [false; 4]);
     }
 }

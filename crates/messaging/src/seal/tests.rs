@@ -247,6 +247,19 @@ fn what_is_no_event_says_why() {
 }
 
 #[test]
+fn what_cannot_be_opened_has_a_name_that_stays() {
+    let errors = [
+        (OpenError::HeaderMalformed, "header_malformed"),
+        (OpenError::SenderKeyUnknown, "sender_key_unknown"),
+        (OpenError::RecipientKeyUnknown, "recipient_key_unknown"),
+        (OpenError::SealBroken, "seal_broken"),
+    ];
+    for (error, name) in errors {
+        assert_eq!(error.reason(), name);
+    }
+}
+
+#[test]
 fn an_attempt_has_a_number_that_a_status_can_bear() {
     let event = sealed_by(&Pair::new().identity());
     for (attempt, good) in [(0, false), (1, true), (i32::MAX.unsigned_abs(), true), (u32::MAX, false)] {

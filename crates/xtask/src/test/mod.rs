@@ -66,9 +66,10 @@ pub fn some(options: &Options, environment: &[(&str, PathBuf)]) -> Result<ExitCo
 /// # Errors
 /// When there are some, or the database cannot be fetched.
 pub fn advisories() -> Result<ExitCode> {
-    let deny = tools::linter("cargo-deny")?;
-    step(Command::new(deny).args(["check", "advisories"]).current_dir(place::top()))?;
-    Ok(ExitCode::SUCCESS)
+    match tools::advisories()? {
+        Outcome::Passed => Ok(ExitCode::SUCCESS),
+        Outcome::Skipped(why) => bail!("{why}"),
+    }
 }
 
 fn everything(options: &Options) -> Result<ExitCode> {
@@ -88,6 +89,7 @@ fn everything(options: &Options) -> Result<ExitCode> {
     steps.run("buf breaking", tools::buf_breaking);
     deploy::run(&mut steps);
     steps.run("dependencies", tools::dependencies);
+    steps.run("advisories", tools::advisories);
     steps.run("build", || up::build().map(|()| Outcome::Passed));
     let tools = Tools::bring(&mut steps);
     let mut ready = None;

@@ -86,6 +86,23 @@ pub fn dependencies() -> Result<Outcome> {
     super::step(Command::new(deny).args(check).current_dir(place::top()))
 }
 
+/// Known weaknesses of dependencies, where the database of advisories can be fetched.
+///
+/// # Errors
+/// When there are some.
+pub fn advisories() -> Result<Outcome> {
+    let deny = match linter("cargo-deny") {
+        Ok(deny) => deny,
+        Err(why) => return Ok(Outcome::Skipped(format!("{why:#}"))),
+    };
+    let fetched = Command::new(&deny).args(["fetch", "db"]).current_dir(place::top()).output()?;
+    if !fetched.status.success() {
+        return Ok(Outcome::Skipped("the database of advisories (RustSec) cannot be fetched".to_owned()));
+    }
+    let check = ["check", "--hide-inclusion-graph", "advisories"];
+    super::step(Command::new(deny).args(check).current_dir(place::top()))
+}
+
 /// A Python that has what the example needs.
 ///
 /// # Errors
