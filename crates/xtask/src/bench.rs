@@ -47,18 +47,20 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
     if let Err(why) = install::without_a_mail_server(&mut line, &SINK) {
         eprintln!("parts that need smtp-sink will fail: {why:#}");
     }
-    build_release()?;
+    build_release(&["identity", "mailer", "bench"])?;
     let program = place::target().join("release/bench");
     let error: Error = Command::new(program).args(&options.arguments).current_dir(place::top()).exec();
     Err(error.into())
 }
 
-/// Builds what is deployed and nothing that tests add to it, and the program `bench`.
+/// Builds these programs with what is deployed, and nothing that tests add to it. Dependencies are the same whichever
+/// are built.
 ///
 /// # Errors
-/// When it does not build.
-pub fn build_release() -> Result<()> {
-    let arguments = ["--release", "--package", "identity", "--package", "mailer", "--package", "bench"];
+/// When one does not build.
+pub fn build_release(programs: &[&str]) -> Result<()> {
+    let mut arguments = vec!["--release", "--package", "identity", "--package", "mailer", "--package", "bench"];
+    arguments.extend(programs.iter().flat_map(|program| ["--bin", program]));
     if !launch::build("building what is measured", &arguments)?.success() {
         bail!("it does not build");
     }

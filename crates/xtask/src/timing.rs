@@ -39,7 +39,7 @@ pub fn timing(options: &Options) -> Result<ExitCode> {
     let samples = if options.quick { 500 } else { options.samples };
     let servers = Servers::start(servers::lock()?, false)?;
     crate::up::build()?;
-    bench::build_release()?;
+    bench::build_release(&["identity", "mailer"])?;
     let servers = servers.ready()?;
     let release = Shared { programs: place::target().join("release"), ..Shared::read(&servers.file())? };
     let file = place::test().join("timing-servers.json");
