@@ -56,7 +56,13 @@ fn parse_strictly(text: &str) -> Option<Url> {
         return None;
     }
     let url = Url::parse(text).ok()?;
-    let host = url.host_str().is_some_and(|host| !host.is_empty());
+    let host = match url.host()? {
+        // The standard for URLs lets quotes and more into a name, which a resolver and a mail client do not.
+        Host::Domain(name) => {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        }
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
+    };
     let bare =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     // Anything else ends a link in the eyes of some mail client.
@@ -124,6 +130,11 @@ mod tests {
             "https://crm.example/'x'",
             "https://crm.example:99999",
             "https://cr m.example",
+            "https://crm\".example",
+            "https://crm'.example",
+            "https://crm.example;x",
+            "https://{crm}.example",
+            "https://crm&lt.example",
         ] {
             assert_eq!(parse(text), Err(Problem::NotAUrl), "{text:?}");
         }
