@@ -108,7 +108,7 @@ fn run(program: &Path, folder: &Path, target: &str, minutes: f64, title: &str) -
     let seconds = (minutes * 60.0).round() as u64;
     // The sanitizers need a nightly compiler; without `unsafe` there is little for them to find.
     let mut child = Command::new(program)
-        .args(["run", "--sanitizer", "none", target])
+        .args(["run", "--release", "--sanitizer", "none", target])
         .args([&corpus, &folder.join("seeds").join(target)])
         .args(["--", &format!("-max_total_time={seconds}"), &format!("-max_len={INPUT_MAX}"), "-timeout=20"])
         .env("RUSTC_BOOTSTRAP", "1")
