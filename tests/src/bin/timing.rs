@@ -122,7 +122,7 @@ async fn times(world: &World, what: &str, classes: &[Class], count: usize, expec
     let shown = error.is_terminal();
     let progress = |done: usize| {
         // Where it is no terminal, now and then.
-        if shown || done % 2000 == 0 || done == count {
+        if shown || done.is_multiple_of(2000) || done == count {
             let end = if done == count || !shown { "\n" } else { "" };
             let _ = write!(error, "\r{what}: {done} of {count}{end}");
         }
