@@ -33,17 +33,25 @@ impl Gates {
         Self { permits: permits.try_into().unwrap_or(Semaphore::MAX_PERMITS), open: Arc::default() }
     }
 
+    /// Takes a place if one is free.
+    pub fn try_enter(&self, origin: Origin) -> Option<Place> {
+        let (gate, mut place) = self.step_up(origin);
+        place.permit = Some(gate.try_acquire_owned().ok()?);
+        Some(place)
+    }
+
     /// Waits for a place, for `bound` at most, in the order of arrival.
     pub async fn enter(&self, origin: Origin, bound: Duration) -> Option<Place> {
-        let gate = {
-            let mut open = self.lock();
-            let (gate, users) = open.entry(origin).or_insert_with(|| (Arc::new(Semaphore::new(self.permits)), 0));
-            *users += 1;
-            Arc::clone(gate)
-        };
-        let mut place = Place { gates: self.clone(), origin, permit: None };
+        let (gate, mut place) = self.step_up(origin);
         place.permit = Some(tokio::time::timeout(bound, gate.acquire_owned()).await.ok()?.ok()?);
         Some(place)
+    }
+
+    fn step_up(&self, origin: Origin) -> (Arc<Semaphore>, Place) {
+        let mut open = self.lock();
+        let (gate, users) = open.entry(origin).or_insert_with(|| (Arc::new(Semaphore::new(self.permits)), 0));
+        *users += 1;
+        (Arc::clone(gate), Place { gates: self.clone(), origin, permit: None })
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -81,7 +89,8 @@ mod tests {
         let first = gates.enter(origin(1), AT_ONCE).await.expect("a place");
         let second = gates.enter(origin(1), AT_ONCE).await.expect("another");
         assert!(gates.enter(origin(1), AT_ONCE).await.is_none(), "full");
-        let other = gates.enter(origin(2), AT_ONCE).await.expect("a gate of its own");
+        assert!(gates.try_enter(origin(1)).is_none(), "full");
+        let other = gates.try_enter(origin(2)).expect("a gate of its own");
         drop(first);
         let third = gates.enter(origin(1), AT_ONCE).await.expect("the place of the first");
         drop((second, third, other));

@@ -117,6 +117,11 @@ impl<W: Write> Groups<W> {
         if self.leave(number) { Err(Missed::Late) } else { answered.await.unwrap_or(Err(Missed::Lost)) }
     }
 
+    /// Whether more wait than writing them soon would take: a quarter of a group.
+    pub fn is_pressed(&self) -> bool {
+        self.lock().line.len() * 4 >= self.bounds.group
+    }
+
     fn line_up(self: &Arc<Self>, member: Member<W::Item, W::Answer>) -> Result<u64, Missed> {
         let mut state = self.lock();
         if state.line.len() >= self.bounds.line {

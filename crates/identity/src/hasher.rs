@@ -1,8 +1,8 @@
 //! Argon2id on its own few low-priority threads.
 //!
-//! Each thread allocates its block memory once, and gives it back after a minute without a hash. The queue is bounded by waiting time: a call that
-//! would wait longer than it may is refused at once, and a call whose caller has gone is never
-//! started. The async threads only wait for the answer.
+//! Each thread allocates its block memory once, and gives it back after a minute without a hash. The queue is bounded
+//! by waiting time: a call that would wait longer than it may is refused at once, and a call whose caller has gone is
+//! never started. The async threads only wait for the answer.
 
 pub mod calibrate;
 pub mod memory;
@@ -27,14 +27,19 @@ use crate::settings::PasswordSettings;
 const SALT_BYTES: usize = 16;
 /// Tag bytes.
 const TAG_BYTES: usize = 32;
-/// Niceness of the threads, so that cheap calls stay quick under a flood of log-ins.
+/// Niceness of the threads, so that cheap calls stay quick under a flood of log-ins. Not SCHED_IDLE: threads of that
+/// class get next to nothing from a machine on which others are busy.
 const NICE: i32 = 19;
 /// Longest time that is believed of one job.
 const LONGEST_JOB: Duration = Duration::from_secs(2);
 /// Without a hash for so long a thread gives its memory back.
 const IDLE: Duration = Duration::from_secs(60);
-/// First guess of one hash, until one has been measured.
+/// First guess of one job, until some have been measured.
 const FIRST_GUESS: Duration = Duration::from_millis(20);
+/// What a job takes is the mean of about so many.
+const MEAN_OF: u32 = 32;
+/// How much of the longest wait is given away, in percent: what a job takes is a mean, and the next ones may take longer.
+const PROMISED: u32 = 90;
 
 /// Why a hash was not computed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +86,6 @@ pub struct Hasher {
     _handles: Arc<Closer>,
     parameters: Params,
     decoy: Arc<str>,
-    max_wait: Duration,
 }
 
 struct Shared {
@@ -89,6 +93,7 @@ struct Shared {
     state: Mutex<State>,
     ready: Condvar,
     threads: u32,
+    max_wait: Duration,
 }
 
 struct State {
@@ -96,6 +101,7 @@ struct State {
     running: u32,
     seats: u32,
     one_job: Duration,
+    measured: u32,
     closed: bool,
 }
 
@@ -196,10 +202,12 @@ impl Hasher {
                 running: 0,
                 seats: 0,
                 one_job: FIRST_GUESS,
+                measured: 1,
                 closed: false,
             }),
             ready: Condvar::new(),
             threads: u32::try_from(threads)?,
+            max_wait: settings.max_wait,
         });
         observe(&shared);
         for number in 0..threads {
@@ -208,13 +216,7 @@ impl Hasher {
             std::thread::Builder::new().name(format!("hasher-{number}")).spawn(move || work(&shared, blocks))?;
         }
         let decoy = phc_string(&parameters, &[0; SALT_BYTES], &[0; TAG_BYTES]);
-        Ok(Self {
-            _handles: Arc::new(Closer(Arc::clone(&shared))),
-            shared,
-            parameters,
-            decoy: decoy.into(),
-            max_wait: settings.max_wait,
-        })
+        Ok(Self { _handles: Arc::new(Closer(Arc::clone(&shared))), shared, parameters, decoy: decoy.into() })
     }
 
     /// Hashes a new password; the answer is a PHC string.
@@ -296,10 +298,11 @@ impl Hasher {
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, HasherError> {
         let (answer, receive) = oneshot::channel();
+        let since = Instant::now();
         self.admit(
             seat,
             Job {
-                since: Instant::now(),
+                since,
                 patience: patience.clone(),
                 work: Box::new(move |memory| {
                     // The caller may have gone meanwhile; then nobody wants the answer.
@@ -308,9 +311,17 @@ impl Hasher {
             },
         )?;
         tokio::select! {
-            answered = receive => answered.map_err(|_| HasherError::Gone),
+            answered = receive => answered.map_err(|_| self.undone(since)),
             () = patience.gone.cancelled() => Err(HasherError::Gone),
         }
+    }
+
+    /// Why a job was taken out of the queue without being done.
+    fn undone(&self, since: Instant) -> HasherError {
+        if since.elapsed() < self.shared.max_wait {
+            return HasherError::Gone;
+        }
+        HasherError::Busy { retry_after: self.shared.lock().one_job }
     }
 
     fn admit(&self, seat: Option<Seat>, job: Job) -> Result<(), HasherError> {
@@ -335,7 +346,7 @@ impl Hasher {
         // Whole rounds of the pool that must end before this job begins.
         let wait = state.one_job * (ahead / self.shared.threads);
         let left = patience.deadline.saturating_duration_since(Instant::now());
-        if has_to_wait && (wait > self.max_wait || wait + state.one_job > left) {
+        if has_to_wait && (wait > self.shared.max_wait * PROMISED / 100 || wait + state.one_job > left) {
             self.shared.measures.refused.add(1, &[KeyValue::new("reason", "busy")]);
             return Err(HasherError::Busy { retry_after: wait.max(state.one_job) });
         }
@@ -351,6 +362,9 @@ fn work(shared: &Shared, blocks: usize) {
         shared.measures.wait.record(job.since.elapsed().as_secs_f64(), &[]);
         if job.patience.is_over() {
             shared.measures.refused.add(1, &[KeyValue::new("reason", "gone")]);
+        } else if job.since.elapsed() > shared.max_wait {
+            // The machine became slower than it was when the job was let in.
+            shared.measures.refused.add(1, &[KeyValue::new("reason", "busy")]);
         } else {
             let begun = Instant::now();
             // A panic in one job must not cost the thread.
@@ -360,7 +374,8 @@ fn work(shared: &Shared, blocks: usize) {
             shared.measures.duration.record(begun.elapsed().as_secs_f64(), &[]);
             let took = begun.elapsed().min(LONGEST_JOB);
             let mut state = shared.lock();
-            state.one_job = (state.one_job * 7 + took) / 8;
+            state.measured = (state.measured + 1).min(MEAN_OF);
+            state.one_job = (state.one_job * (state.measured - 1) + took) / state.measured;
         }
         shared.lock().running -= 1;
     }
@@ -525,8 +540,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
-        let hasher = hasher(Duration::from_millis(30));
-        let calls = (0..20).map(|_| {
+        let hasher = hasher(Duration::from_millis(300));
+        let calls = (0..100).map(|_| {
             let hasher = hasher.clone();
             async move { hasher.verify(None, password("x"), None, &patience()).await }
         });
@@ -540,9 +555,9 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_a_seat_is_served_and_the_seats_count() {
-        let hasher = hasher(Duration::from_millis(1));
-        let seats: Vec<_> = std::iter::from_fn(|| hasher.seat(&patience()).ok()).take(100).collect();
-        assert!((1..100).contains(&seats.len()), "{} seats", seats.len());
+        let hasher = hasher(Duration::from_secs(1));
+        let seats: Vec<_> = std::iter::from_fn(|| hasher.seat(&patience()).ok()).take(1000).collect();
+        assert!((1..1000).contains(&seats.len()), "{} seats", seats.len());
         assert!(matches!(hasher.verify(None, password("x"), None, &patience()).await, Err(HasherError::Busy { .. })));
         for seat in seats {
             let checked = hasher.verify(Some(seat), password("x"), None, &patience()).await;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
@@ -33,6 +33,10 @@ use crate::store::{Place, StoreError, audit, outbox, requests, resets, users};
 
 /// Requests of one transaction.
 const BATCH: i64 = 128;
+/// While many calls wait to be written the issuer rests for so many times as long as it works, up to a bound: whoever
+/// calls goes first, and what was accepted is not left lying.
+const REST: u32 = 3;
+const REST_MAX: Duration = Duration::from_millis(200);
 /// How long to sleep when nobody rings.
 const POLL: Duration = Duration::from_secs(1);
 /// Failures of ours after which a request ends as INTERNAL.
@@ -57,7 +61,11 @@ pub async fn run(service: Arc<Service>, stop: CancellationToken) {
     issued.add(0, &[KeyValue::new("outcome", "internal")]);
     let mut cursor = Cursor::default();
     while !stop.is_cancelled() {
-        if !issue_batch(&service, &mut cursor, &issued).await {
+        let begun = Instant::now();
+        let more = issue_batch(&service, &mut cursor, &issued).await;
+        if service.intake.is_pressed() {
+            tokio::time::sleep((begun.elapsed() * REST).min(REST_MAX)).await;
+        } else if !more {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = service.issuer_bell.notified() => {}

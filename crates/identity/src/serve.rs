@@ -96,7 +96,8 @@ pub fn service(settings: Settings, keys: Arc<KeyRing>) -> anyhow::Result<Service
     let store = Store::new(&url, settings.database.max_connections).context("database.url")?;
     let issuer_bell = Arc::new(Notify::new());
     Ok(Service {
-        background: store.for_workers(),
+        background: store.share(),
+        guesses: store.share(),
         intake: Intake::start(store.clone(), Arc::clone(&issuer_bell)),
         store,
         hasher: Hasher::start(&settings.passwords)?,

@@ -22,8 +22,10 @@ pub struct Service {
     pub settings: Settings,
     /// The database, for calls.
     pub store: Store,
-    /// The same for workers: at most half of its sessions.
+    /// The same for workers, with a share of its sessions.
     pub background: Store,
+    /// The same for the counting of guesses, with a share of its own.
+    pub guesses: Store,
     /// The line in which accepted requests wait to be written together.
     pub intake: Arc<Groups<Intake>>,
     /// The hashing threads.

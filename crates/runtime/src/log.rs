@@ -154,6 +154,12 @@ fn human(line: &Line<'_>) -> String {
 /// written as `\uXXXX`, also where JSON would allow it (OWASP ASVS 16.4.1).
 fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len() + 1);
+    // Nearly every line is so.
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        line.push_str(text);
+        line.push('\n');
+        return line;
+    }
     for character in text.chars() {
         if character.is_control() || is_invisible(character) {
             let _ = write!(line, "\\u{:04x}", u32::from(character));

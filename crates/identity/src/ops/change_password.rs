@@ -58,11 +58,12 @@ async fn set(
     new_password: Password,
     once: Option<&Once>,
 ) -> Result<i64> {
+    let seat = service.hasher.seat(&call.patience)?;
     let person = users::by_id(&mut *service.store.connection().await?, user_id).await?;
     if let Some(person) = &person {
         call.note_person(person);
     }
-    let mut attempt = guesses::begin(service, call, user_id).await?;
+    let mut attempt = guesses::begin(service, call, user_id, seat).await?;
     let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
     let seat = attempt.seat();
     let checked = match service.hasher.verify(seat, current_password.clone(), stored_hash.clone(), &call.patience).await

@@ -40,12 +40,13 @@ pub fn subject(service: &Service, person: Option<&Person>, typed: &str) -> Uuid 
     person.map_or_else(|| service.digests.guessed_name(typed), |person| person.user_id)
 }
 
-/// Lets an attempt through, or refuses it before anything is hashed.
+/// Lets an attempt through, or refuses it before anything is hashed. `seat` is its place in the hasher's queue: asked for
+/// before the database has any work with the call, so that a refusal is cheap when there are many.
 ///
 /// # Errors
 /// `RATE_LIMITED` with the time to wait, `HASHER_BUSY` if too many attempts at this password are under way, or the
 /// database's.
-pub async fn begin(service: &Service, call: &Call, subject: Uuid) -> Result<Attempt> {
+pub async fn begin(service: &Service, call: &Call, subject: Uuid, seat: Seat) -> Result<Attempt> {
     let ip = call.requester.ip;
     // Of a caller that tells no addresses all people come from one place.
     let from = ip.map_or_else(|| call.caller.name.to_string(), |ip: IpAddr| network(ip).to_string());
@@ -53,25 +54,34 @@ pub async fn begin(service: &Service, call: &Call, subject: Uuid) -> Result<Atte
     let end = Instant::now() + service.settings.passwords.max_wait;
     let end = end.min(call.patience.deadline);
     let busy = || Error::HasherBusy { retry_after: UNDER_WAY_RETRY };
-    let place = service.gates.enter(origin, left(end)).await.ok_or_else(busy)?;
+    let mut seat = Some(seat);
+    let place = match service.gates.try_enter(origin) {
+        Some(place) => place,
+        None => {
+            // Whoever waits for the end of others keeps no place from anybody.
+            seat = None;
+            service.gates.enter(origin, left(end)).await.ok_or_else(busy)?
+        }
+    };
     let limited = |cause, retry_after| {
         call.note(|facts| facts.cause = cause);
         Err(Error::RateLimited { retry_after })
     };
     loop {
-        // Before the database has any work with it: a refusal is to be cheap when there are many.
-        let seat = service.hasher.seat(&call.patience)?;
-        let begun = guesses::begin(&mut *service.store.connection().await?, origin, bounds(service)).await?;
+        let held = match seat.take() {
+            Some(seat) => seat,
+            None => service.hasher.seat(&call.patience)?,
+        };
+        let begun = guesses::begin(&mut *service.guesses.connection().await?, origin, bounds(service)).await?;
         match begun {
             Begun::LetThrough { strange } => {
-                let seat = Some(seat);
-                return Ok(Attempt { origin, strange, known: ip.is_some(), seat, _place: place });
+                return Ok(Attempt { origin, strange, known: ip.is_some(), seat: Some(held), _place: place });
             }
             Begun::Waits(wait) => return limited("waits", wait),
             Begun::Locked => return limited("locked to strangers", WAIT_MAX),
             Begun::UnderWay if left(end).is_zero() => return Err(busy()),
             Begun::UnderWay => {
-                drop(seat);
+                drop(held);
                 let [jitter] = service.random_bytes();
                 tokio::time::sleep(LOOK + Duration::from_millis(u64::from(jitter) / 8)).await;
             }
@@ -101,7 +111,7 @@ impl Attempt {
     /// # Errors
     /// The database's.
     pub async fn failed(self, service: &Service) -> Result<()> {
-        let mut connection = service.store.connection().await?;
+        let mut connection = service.guesses.connection().await?;
         Ok(guesses::fail(&mut connection, self.origin, self.strange, bounds(service)).await?)
     }
 
@@ -110,14 +120,14 @@ impl Attempt {
     /// # Errors
     /// The database's.
     pub async fn succeeded(self, service: &Service, event: Option<&AuditEvent>) -> Result<()> {
-        let mut connection = service.store.connection().await?;
+        let mut connection = service.guesses.connection().await?;
         Ok(guesses::succeed(&mut connection, self.origin, self.strange, self.known, event).await?)
     }
 
     /// Nothing was hashed.
     pub async fn withdrawn(self, service: &Service, error: HasherError) -> Error {
         let withdrawn = async {
-            let mut connection = service.store.connection().await?;
+            let mut connection = service.guesses.connection().await?;
             guesses::withdraw(&mut connection, self.origin, self.strange).await
         };
         if let Err(error) = withdrawn.await {

@@ -26,6 +26,7 @@ pub struct VerifyPassword {
 /// no password; `RATE_LIMITED` after too many wrong ones, alike for names that nobody has; `HASHER_BUSY`;
 /// or the database's.
 pub async fn verify_password(service: &Service, call: &Call, command: VerifyPassword) -> Result<Person> {
+    let seat = service.hasher.seat(&call.patience)?;
     // A text that cannot be a username is looked up all the same, as one that nobody has.
     let username = canonical_for_lookup(command.username.as_str());
     let person =
@@ -38,7 +39,7 @@ pub async fn verify_password(service: &Service, call: &Call, command: VerifyPass
         }
     }
     let typed = username.as_deref().unwrap_or(command.username.as_str());
-    let mut attempt = guesses::begin(service, call, guesses::subject(service, person.as_ref(), typed)).await?;
+    let mut attempt = guesses::begin(service, call, guesses::subject(service, person.as_ref(), typed), seat).await?;
     let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
     let (seat, password) = (attempt.seat(), command.password.clone());
     let checked = match service.hasher.verify(seat, password, stored_hash.clone(), &call.patience).await {

@@ -74,15 +74,18 @@ struct Row {
     among_strangers: bool,
 }
 
-/// Lets an attempt through, or says why not.
+/// Lets an attempt through, or says why not. Nobody waits for the disk: what a crash of the database takes back are the
+/// attempts of its last moment, which end with it.
 ///
 /// # Errors
 /// The database's.
 pub async fn begin(connection: &mut PgConnection, origin: Origin, bounds: Bounds) -> Result<Begun> {
     let row: Option<Row> = sqlx::query_as(concat!(
-        "WITH own AS (
+        "WITH lazily AS MATERIALIZED (
+             SELECT set_config('synchronous_commit', 'off', true)
+         ), own AS (
              INSERT INTO guesses AS g (subject, source, pending, attempt_time, attempt_day)
-             VALUES ($1, $2, 1, now(), current_date)
+             SELECT $1, $2, 1, now(), current_date FROM lazily
              ON CONFLICT (subject, source) DO UPDATE
              SET failures = ",
         failures!(),

@@ -16,6 +16,7 @@ pub mod resets;
 mod session;
 pub mod users;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,7 +71,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
-    /// The workers' share of the sessions; none for calls, which may have all.
+    /// A share of the sessions; none for calls, which may have all.
     places: Option<Arc<Semaphore>>,
     wait: Histogram<f64>,
 }
@@ -105,12 +106,13 @@ impl Store {
         Ok(Self { pool, places: None, wait: pool::wait() })
     }
 
-    /// The same sessions for workers, who together take half of them at most: the others are left to the calls,
-    /// however much work has queued. A worker never asks for a second session while it holds one.
+    /// The same sessions for one kind of work, which takes two fifths of them at most: however much of it has queued, and
+    /// however long the disk takes to sync it, others have sessions left. Whoever holds such a session asks for no
+    /// second one.
     #[must_use]
-    pub fn for_workers(&self) -> Self {
-        let half = (self.pool.options().get_max_connections() / 2).max(1) as usize;
-        Self { places: Some(Arc::new(Semaphore::new(half))), ..self.clone() }
+    pub fn share(&self) -> Self {
+        let share = (self.pool.options().get_max_connections() * 2 / 5).max(1) as usize;
+        Self { places: Some(Arc::new(Semaphore::new(share))), ..self.clone() }
     }
 
     /// Opens the sessions that the pool may have, one after the other, so that none has to be made when the load
@@ -148,7 +150,7 @@ impl Store {
     pub async fn begin(&self) -> Result<Transaction> {
         let begun = Instant::now();
         let place = self.place().await;
-        let transaction = self.pool.begin().await;
+        let transaction = boxed(self.pool.begin()).await;
         self.wait.record(begun.elapsed().as_secs_f64(), &*pool::NAME);
         Ok(Transaction { transaction: transaction?, _place: place })
     }
@@ -160,7 +162,7 @@ impl Store {
     pub async fn connection(&self) -> Result<Session> {
         let begun = Instant::now();
         let place = self.place().await;
-        let connection = self.pool.acquire().await;
+        let connection = boxed(self.pool.acquire()).await;
         self.wait.record(begun.elapsed().as_secs_f64(), &*pool::NAME);
         Ok(Session { connection: connection?, _place: place })
     }
@@ -174,6 +176,12 @@ impl Store {
     pub async fn time(&self) -> Result<OffsetDateTime> {
         Ok(sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await?)
     }
+}
+
+/// On the heap: it holds all that opening a session may need, a hundred kilobytes, and would be a part of each operation
+/// that asks for one, to be copied wherever that is moved.
+fn boxed<F: Future>(asked: F) -> Pin<Box<F>> {
+    Box::pin(asked)
 }
 
 /// Options of a connection; statements are not logged by us.

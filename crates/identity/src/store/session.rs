@@ -6,7 +6,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A place in the workers' share of the sessions; calls need none.
+/// A place in a share of the sessions; most calls need none.
 pub(super) type Place = Option<OwnedSemaphorePermit>;
 
 /// A session for single statements.
