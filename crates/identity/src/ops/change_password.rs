@@ -63,14 +63,13 @@ async fn set(
     if let Some(person) = &person {
         call.note_person(person);
     }
-    let mut attempt = guesses::begin(service, call, user_id, seat).await?;
+    let (attempt, seat) = guesses::begin(service, call, user_id, seat).await?;
     let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
-    let seat = attempt.seat();
-    let checked = match service.hasher.verify(seat, current_password.clone(), stored_hash.clone(), &call.patience).await
-    {
-        Ok(checked) => checked,
-        Err(error) => return Err(attempt.withdrawn(service, error).await),
-    };
+    let checked =
+        match service.hasher.verify(Some(seat), current_password.clone(), stored_hash.clone(), &call.patience).await {
+            Ok(checked) => checked,
+            Err(error) => return Err(attempt.withdrawn(service, error).await),
+        };
     let (person, stored_hash) = match (person, stored_hash) {
         (Some(person), Some(stored_hash)) if checked.matches && person.is_active() => (person, stored_hash),
         (person, _) => {

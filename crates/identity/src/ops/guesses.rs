@@ -31,7 +31,6 @@ pub struct Attempt {
     strange: bool,
     /// Whether the network is known, and so may be remembered.
     known: bool,
-    seat: Option<Seat>,
     _place: Place,
 }
 
@@ -40,13 +39,13 @@ pub fn subject(service: &Service, person: Option<&Person>, typed: &str) -> Uuid 
     person.map_or_else(|| service.digests.guessed_name(typed), |person| person.user_id)
 }
 
-/// Lets an attempt through, or refuses it before anything is hashed. `seat` is its place in the hasher's queue: asked for
-/// before the database has any work with the call, so that a refusal is cheap when there are many.
+/// Lets an attempt through, with its place in the hasher's queue, or refuses it before anything is hashed. The place was
+/// asked for before the database had any work with the call, so that a refusal is cheap when there are many.
 ///
 /// # Errors
 /// `RATE_LIMITED` with the time to wait, `HASHER_BUSY` if too many attempts at this password are under way, or the
 /// database's.
-pub async fn begin(service: &Service, call: &Call, subject: Uuid, seat: Seat) -> Result<Attempt> {
+pub async fn begin(service: &Service, call: &Call, subject: Uuid, seat: Seat) -> Result<(Attempt, Seat)> {
     let ip = call.requester.ip;
     // Of a caller that tells no addresses all people come from one place.
     let from = ip.map_or_else(|| call.caller.name.to_string(), |ip: IpAddr| network(ip).to_string());
@@ -75,7 +74,7 @@ pub async fn begin(service: &Service, call: &Call, subject: Uuid, seat: Seat) ->
         let begun = guesses::begin(&mut *service.guesses.connection().await?, origin, bounds(service)).await?;
         match begun {
             Begun::LetThrough { strange } => {
-                return Ok(Attempt { origin, strange, known: ip.is_some(), seat: Some(held), _place: place });
+                return Ok((Attempt { origin, strange, known: ip.is_some(), _place: place }, held));
             }
             Begun::Waits(wait) => return limited("waits", wait),
             Begun::Locked => return limited("locked to strangers", WAIT_MAX),
@@ -101,11 +100,6 @@ pub fn bounds(service: &Service) -> Bounds {
 }
 
 impl Attempt {
-    /// Its place in the hasher's queue, once.
-    pub fn seat(&mut self) -> Option<Seat> {
-        self.seat.take()
-    }
-
     /// The password was wrong.
     ///
     /// # Errors

@@ -39,10 +39,11 @@ pub async fn verify_password(service: &Service, call: &Call, command: VerifyPass
         }
     }
     let typed = username.as_deref().unwrap_or(command.username.as_str());
-    let mut attempt = guesses::begin(service, call, guesses::subject(service, person.as_ref(), typed), seat).await?;
+    let subject = guesses::subject(service, person.as_ref(), typed);
+    let (attempt, seat) = guesses::begin(service, call, subject, seat).await?;
     let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
-    let (seat, password) = (attempt.seat(), command.password.clone());
-    let checked = match service.hasher.verify(seat, password, stored_hash.clone(), &call.patience).await {
+    let password = command.password.clone();
+    let checked = match service.hasher.verify(Some(seat), password, stored_hash.clone(), &call.patience).await {
         Ok(checked) => checked,
         Err(error) => return Err(attempt.withdrawn(service, error).await),
     };

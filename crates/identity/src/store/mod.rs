@@ -134,12 +134,12 @@ impl Store {
         }
     }
 
-    async fn place(&self) -> session::Place {
-        match &self.places {
-            // Never closed.
-            Some(places) => Arc::clone(places).acquire_owned().await.ok(),
-            None => None,
-        }
+    /// A place in the share, if this is one, as soon as one is free; no longer is waited than for a session.
+    async fn place(&self) -> Result<session::Place> {
+        let Some(places) = &self.places else { return Ok(None) };
+        let place = tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(places).acquire_owned()).await;
+        // Never closed.
+        Ok(place.map_err(|_| StoreError::away())?.ok())
     }
 
     /// Begins a transaction. Call only from a task that runs to its end: a BEGIN that is dropped
@@ -149,7 +149,7 @@ impl Store {
     /// The database is away, or the pool is exhausted.
     pub async fn begin(&self) -> Result<Transaction> {
         let begun = Instant::now();
-        let place = self.place().await;
+        let place = self.place().await?;
         let transaction = boxed(self.pool.begin()).await;
         self.wait.record(begun.elapsed().as_secs_f64(), &*pool::NAME);
         Ok(Transaction { transaction: transaction?, _place: place })
@@ -161,7 +161,7 @@ impl Store {
     /// As [`Store::begin`].
     pub async fn connection(&self) -> Result<Session> {
         let begun = Instant::now();
-        let place = self.place().await;
+        let place = self.place().await?;
         let connection = boxed(self.pool.acquire()).await;
         self.wait.record(begun.elapsed().as_secs_f64(), &*pool::NAME);
         Ok(Session { connection: connection?, _place: place })
@@ -214,4 +214,22 @@ fn locale(text: &str) -> Option<crate::domain::locale::Locale> {
 /// The database's.
 pub async fn now(transaction: &mut Transaction) -> Result<OffsetDateTime> {
     Ok(sqlx::query_scalar("SELECT now()").fetch_one(&mut **transaction).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_share_is_waited_for_no_longer_than_a_session() {
+        let store = Store::new(&"postgres://nobody@127.0.0.1:1/nothing".into(), 5).expect("a URL");
+        let share = store.share();
+        let held = [share.place().await.expect("one"), share.place().await.expect("two fifths of five")];
+        let begun = tokio::time::Instant::now();
+        assert!(matches!(share.place().await, Err(StoreError::Unavailable(_))));
+        assert_eq!(begun.elapsed(), ACQUIRE_TIMEOUT);
+        assert!(matches!(store.place().await, Ok(None)), "who has no share needs no place");
+        drop(held);
+        assert!(share.place().await.is_ok());
+    }
 }
