@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use messaging::broker::Broker;
 use messaging::keys::{KeyRing, Role};
-use messaging::publisher::Publisher;
 use runtime::admin::{Admin, Checks};
 use runtime::clock::SystemClock;
 use runtime::config::url_from;
@@ -17,7 +16,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::digest::DigestKey;
 use crate::gates::Gates;
@@ -29,7 +27,7 @@ use crate::intake::Intake;
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::{canary, feedback, issuer, maintenance, relay, watch};
+use crate::workers;
 
 /// What the program calls itself.
 pub const SERVICE: &str = "identity";
@@ -37,8 +35,6 @@ pub const SERVICE: &str = "identity";
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long the workers may take after the calls have ended. With these and the spans the end takes 9.5 s at most.
 const WORKERS_END: Duration = Duration::from_secs(2);
-/// How long the calls are alone with the database and the broker after the start.
-const HEAD_START: Duration = Duration::from_millis(100);
 /// How long the last spans may take.
 const FLUSH: Duration = Duration::from_millis(1500);
 
@@ -156,7 +152,7 @@ pub async fn serve(settings: Settings, source: &str) -> anyhow::Result<()> {
     let checks = Checks::default();
     let admin_page = Admin { service: SERVICE, version: VERSION, metrics: telemetry.metrics(), checks: checks.clone() };
     let admin_port = tokio::spawn(runtime::admin::serve(admin, admin_page, admin_stop.clone()));
-    let workers = work(&service, broker, &checks, &workers_stop);
+    let workers = workers::start(&service, broker, &checks, &workers_stop);
 
     workers.spawn(Arc::clone(&callers).watch(workers_stop.clone()));
     if let Some(keys) = actors.keys() {
@@ -187,38 +183,4 @@ fn observe_ages(settings: &Settings) {
     let files = files.into_iter().filter_map(|(name, file)| Some((name, file.clone()?)));
     runtime::ages::observe_certificates(files.collect());
     runtime::ages::observe_keys(settings.keys.directory.clone(), &["identity", "mailer"]);
-}
-
-/// Starts the workers; each ends by itself after the stop. Those that need the database or the broker begin a moment
-/// later, so that nothing of theirs stands before the first calls.
-fn work(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &CancellationToken) -> TaskTracker {
-    let workers = TaskTracker::new();
-    // What is no error to a caller is shown, and does not make us unready.
-    let keys = checks.clone();
-    workers.spawn(Arc::clone(&service.keys).watch(stop.clone(), move |state| keys.set_informative("keys", state)));
-    let (service, checks, stop) = (Arc::clone(service), checks.clone(), stop.clone());
-    workers.spawn(async move {
-        if stop.run_until_cancelled(tokio::time::sleep(HEAD_START)).await.is_none() {
-            return;
-        }
-        let publisher = Publisher::new(broker.clone());
-        let state = move |state| checks.set_informative("broker", state);
-        tokio::join!(
-            spawned(service.store.clone().warm(stop.clone())),
-            spawned(issuer::run(Arc::clone(&service), stop.clone())),
-            spawned(relay::run(Arc::clone(&service), broker.clone(), publisher, stop.clone())),
-            spawned(canary::run(Arc::clone(&service), stop.clone())),
-            spawned(watch::run(Arc::clone(&service), broker.clone(), stop.clone())),
-            spawned(feedback::run(Arc::clone(&service), broker, stop.clone(), state)),
-            spawned(maintenance::run(Arc::clone(&service), stop.clone())),
-        );
-    });
-    workers
-}
-
-/// In a task of its own, so that the workers run side by side, and a panic ends one of them.
-async fn spawned(work: impl Future<Output = ()> + Send + 'static) {
-    if tokio::spawn(work).await.is_err() {
-        tracing::error!("a worker panicked");
-    }
 }

@@ -11,14 +11,13 @@ use messaging::topology::{self, IDENTITY_EVENTS, MAILER_REQUESTS};
 use messaging::{Delivery, KeyRing, PublishError, Verdict};
 use opentelemetry::KeyValue;
 use proto::mailer::events::v1::MailStatus;
-use runtime::{Clock, Random, TraceContext};
+use runtime::{Clock, Random, TraceContext, backoff};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
-use crate::backoff;
 use crate::event::MailEvent;
 use crate::memory::{Known, Memory};
 use crate::metrics::Metrics;

@@ -9,7 +9,6 @@
 //! - [`verp`] and [`notification`]: bounces that come later
 //! - [`settings`], [`cli`], [`serve`], [`metrics`]: the program around it
 
-pub mod backoff;
 pub mod cli;
 pub mod deliver;
 pub mod event;

@@ -6,6 +6,7 @@
 //! - [`ages`]: certificates and keys that end one day
 //! - [`admin`]: the port for probes and scrapes
 //! - [`clock`], [`random`]: the two things that tests want to own
+//! - [`backoff`]: waits between tries
 //! - [`reload`]: files that are read again when they change
 //! - [`shutdown`], [`exit`]: how a program ends
 //! - [`manual`]: commands that every program has
@@ -14,6 +15,7 @@
 
 pub mod admin;
 pub mod ages;
+pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod crypto;

@@ -54,7 +54,7 @@ pub struct Explained {
 /// `RESET_NOT_FOUND` for an unknown id or code, or the database's. An unknown name is an answer, not an error.
 pub async fn explain_reset(service: &Service, call: &Call, command: ExplainReset) -> Result<Explained> {
     call.note(|facts| facts.reason = command.reason.as_ref().map_or(String::new(), |r| r.as_str().into()));
-    let mut transaction = service.store.begin().await?;
+    let mut transaction = service.store.begin_snapshot().await?;
     let (person, resets) = match &command.key {
         ExplainKey::Username(username) => by_username(&mut transaction, username).await?,
         ExplainKey::Reset(key) => by_reset(&mut transaction, key).await?,

@@ -42,7 +42,7 @@ pub enum Found {
 /// # Errors
 /// Those of [`access`]; `RESET_NOT_FOUND`, or the database's.
 pub async fn get_reset(service: &Service, call: &Call, command: GetReset) -> Result<Found> {
-    let mut transaction = service.store.begin().await?;
+    let mut transaction = service.store.begin_snapshot().await?;
     let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     if let ResetKey::RequestId(request_id) = command.key
         && matches!(authority, Authority::Caller)

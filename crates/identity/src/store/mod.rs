@@ -148,9 +148,22 @@ impl Store {
     /// # Errors
     /// The database is away, or the pool is exhausted.
     pub async fn begin(&self) -> Result<Transaction> {
+        self.begin_with("BEGIN").await
+    }
+
+    /// As [`Store::begin`]; all its statements see the same moment, for what is read by several of them. Nothing that
+    /// exists is changed in it: that fails when another transaction has changed it meanwhile.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    pub async fn begin_snapshot(&self) -> Result<Transaction> {
+        self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await
+    }
+
+    async fn begin_with(&self, statement: &'static str) -> Result<Transaction> {
         let begun = Instant::now();
         let place = self.place().await?;
-        let transaction = boxed(self.pool.begin()).await;
+        let transaction = boxed(self.pool.begin_with(statement)).await;
         self.wait.record(begun.elapsed().as_secs_f64(), &*pool::NAME);
         Ok(Transaction { transaction: transaction?, _place: place })
     }

@@ -4,11 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::Random;
+use runtime::{Random, backoff};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::backoff;
 use crate::outcome::Phase;
 
 const FIRST_WAIT: Duration = Duration::from_secs(2);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::Random;
+use crate::Random;
 
 /// The wait before try number `tries` (from 0): twice the last one, up to `longest`, of which the
 /// upper half is by chance. Never shorter than half of `first`.
@@ -16,7 +16,7 @@ pub fn wait(tries: u32, first: Duration, longest: Duration, random: &dyn Random)
 
 #[cfg(test)]
 mod tests {
-    use runtime::SeededRandom;
+    use crate::SeededRandom;
 
     use super::*;
 
