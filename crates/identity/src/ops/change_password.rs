@@ -59,11 +59,12 @@ async fn set(
     once: Option<&Once>,
 ) -> Result<i64> {
     let seat = service.hasher.seat(&call.patience)?;
-    let person = users::by_id(&mut *service.store.connection().await?, user_id).await?;
+    let mut session = service.guesses.connection().await?;
+    let person = users::by_id(&mut session, user_id).await?;
     if let Some(person) = &person {
         call.note_person(person);
     }
-    let (attempt, seat) = guesses::begin(service, call, user_id, seat).await?;
+    let (attempt, seat) = guesses::begin(service, call, user_id, seat, session).await?;
     let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
     let checked =
         match service.hasher.verify(Some(seat), current_password.clone(), stored_hash.clone(), &call.patience).await {

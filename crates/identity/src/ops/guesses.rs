@@ -16,6 +16,7 @@ use super::error::{Error, Result};
 use crate::gates::Place;
 use crate::hasher::{HasherError, Seat};
 use crate::service::Service;
+use crate::store::Session;
 use crate::store::audit::AuditEvent;
 use crate::store::guesses::{self, Begun, Bounds, Origin, WAIT_MAX};
 use crate::store::users::Person;
@@ -40,12 +41,20 @@ pub fn subject(service: &Service, person: Option<&Person>, typed: &str) -> Uuid 
 }
 
 /// Lets an attempt through, with its place in the hasher's queue, or refuses it before anything is hashed. The place was
-/// asked for before the database had any work with the call, so that a refusal is cheap when there are many.
+/// asked for before the database had any work with the call, so that a refusal is cheap when there are many. `session` is
+/// one of the guesses' share, in which the caller has looked the account up: to give it back and take another would cost
+/// a round trip more.
 ///
 /// # Errors
 /// `RATE_LIMITED` with the time to wait, `HASHER_BUSY` if too many attempts at this password are under way, or the
 /// database's.
-pub async fn begin(service: &Service, call: &Call, subject: Uuid, seat: Seat) -> Result<(Attempt, Seat)> {
+pub async fn begin(
+    service: &Service,
+    call: &Call,
+    subject: Uuid,
+    seat: Seat,
+    session: Session,
+) -> Result<(Attempt, Seat)> {
     let ip = call.requester.ip;
     // Of a caller that tells no addresses all people come from one place.
     let from = ip.map_or_else(|| call.caller.name.to_string(), |ip: IpAddr| network(ip).to_string());
@@ -53,12 +62,12 @@ pub async fn begin(service: &Service, call: &Call, subject: Uuid, seat: Seat) ->
     let end = Instant::now() + service.settings.passwords.max_wait;
     let end = end.min(call.patience.deadline);
     let busy = || Error::HasherBusy { retry_after: UNDER_WAY_RETRY };
-    let mut seat = Some(seat);
+    let (mut seat, mut session) = (Some(seat), Some(session));
     let place = match service.gates.try_enter(origin) {
         Some(place) => place,
         None => {
             // Whoever waits for the end of others keeps no place from anybody.
-            seat = None;
+            (seat, session) = (None, None);
             service.gates.enter(origin, left(end)).await.ok_or_else(busy)?
         }
     };
@@ -71,7 +80,12 @@ pub async fn begin(service: &Service, call: &Call, subject: Uuid, seat: Seat) ->
             Some(seat) => seat,
             None => service.hasher.seat(&call.patience)?,
         };
-        let begun = guesses::begin(&mut *service.guesses.connection().await?, origin, bounds(service)).await?;
+        let mut counted = match session.take() {
+            Some(session) => session,
+            None => service.guesses.connection().await?,
+        };
+        let begun = guesses::begin(&mut counted, origin, bounds(service)).await?;
+        drop(counted);
         match begun {
             Begun::LetThrough { strange } => {
                 return Ok((Attempt { origin, strange, known: ip.is_some(), _place: place }, held));

@@ -29,8 +29,8 @@ pub async fn verify_password(service: &Service, call: &Call, command: VerifyPass
     let seat = service.hasher.seat(&call.patience)?;
     // A text that cannot be a username is looked up all the same, as one that nobody has.
     let username = canonical_for_lookup(command.username.as_str());
-    let person =
-        users::by_username(&mut *service.store.connection().await?, username.as_deref().unwrap_or_default()).await?;
+    let mut session = service.guesses.connection().await?;
+    let person = users::by_username(&mut session, username.as_deref().unwrap_or_default()).await?;
     match &person {
         Some(person) => call.note_person(person),
         None => {
@@ -40,7 +40,7 @@ pub async fn verify_password(service: &Service, call: &Call, command: VerifyPass
     }
     let typed = username.as_deref().unwrap_or(command.username.as_str());
     let subject = guesses::subject(service, person.as_ref(), typed);
-    let (attempt, seat) = guesses::begin(service, call, subject, seat).await?;
+    let (attempt, seat) = guesses::begin(service, call, subject, seat, session).await?;
     let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
     let password = command.password.clone();
     let checked = match service.hasher.verify(Some(seat), password, stored_hash.clone(), &call.patience).await {
