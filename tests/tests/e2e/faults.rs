@@ -16,7 +16,6 @@ mod replicas;
 mod rolling;
 mod rotation;
 mod shutdown;
-mod starved;
 mod upgrade;
 
 use e2e::World;
