@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{bench::cores, ground::Ground};
+use crate::{autogroup, bench::cores, ground::Ground};
 
 /// The machine and its servers.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Machine {
     postgresql: String,
     rabbitmq: String,
     rust: String,
+    #[serde(default)]
+    autogroups: bool,
 }
 
 impl Machine {
@@ -34,6 +36,7 @@ impl Machine {
             postgresql: ground.sql("postgres", "SHOW server_version").unwrap_or_default().trim().to_owned(),
             rabbitmq: rabbitmq["rabbitmq_version"].as_str().unwrap_or_default().to_owned(),
             rust: String::from_utf8_lossy(&rust).trim().trim_start_matches("rustc ").to_owned(),
+            autogroups: autogroup::is_on(),
         }
     }
 
@@ -43,7 +46,7 @@ impl Machine {
     }
 
     /// Rows for a table of names and values.
-    pub fn rows(&self) -> [(&'static str, String); 7] {
+    pub fn rows(&self) -> [(&'static str, String); 8] {
         [
             ("Processor", self.cpu.clone()),
             ("Cores", self.cores.to_string()),
@@ -52,6 +55,7 @@ impl Machine {
             ("PostgreSQL", self.postgresql.clone()),
             ("RabbitMQ", self.rabbitmq.clone()),
             ("Rust", self.rust.clone()),
+            ("Automatic groups of processes", if self.autogroups { "on" } else { "off" }.to_owned()),
         ]
     }
 }

@@ -4,6 +4,7 @@
 //! - [`ground`] and [`world`] are the servers and the installations that are measured
 //! - [`parts`] are what is measured, [`results`], [`document`] and [`sizing`] what is kept of it
 
+mod autogroup;
 mod bench;
 mod calls;
 mod clients;
@@ -49,7 +50,8 @@ const GRACE: Duration = Duration::from_secs(180);
 
 /// Measures how fast Sandi is, each part beside its limit, and writes docs/benchmarks.md.
 ///
-/// Builds release, starts its own PostgreSQL, RabbitMQ and mail sink, and ends them. Without names all parts run, about
+/// Builds release, starts its own PostgreSQL, RabbitMQ and mail sink, and ends them. Run by root, it switches the
+/// kernel's automatic groups of processes off meanwhile (kernel.sched_autogroup_enabled). Without names all parts run, about
 /// 30 minutes of them, 5 of which are one steady load. Figures mean something when the machine does nothing else. What
 /// a part found stays in docs/benchmarks/results.json, so that parts can be run one by one.
 #[derive(Parser)]
@@ -84,7 +86,9 @@ fn main() -> ExitCode {
         list();
         return ExitCode::SUCCESS;
     }
-    match run(&arguments) {
+    let outcome = run(&arguments);
+    autogroup::restore();
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             process::kill_all();
@@ -155,6 +159,10 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     tokio::spawn(end_on_signal()?);
     let progress = Progress::start(wanted.iter().map(|part| part.seconds(arguments.quick)).sum());
+    if let Err(error) = autogroup::switch_off() {
+        progress
+            .say(&format!("  automatic groups of processes stay on ({error}): calls beside hashes will look slower"));
+    }
     progress.part("starting PostgreSQL and RabbitMQ", 0);
     let ground = tokio::task::block_in_place(|| Ground::start(&places.servers, &places.programs))?;
     let machine = Machine::look(&ground);
@@ -235,6 +243,7 @@ fn end_on_signal() -> Result<impl Future<Output = ()>> {
             _ = hangup.recv() => {}
         }
         process::kill_all();
+        autogroup::restore();
         std::process::exit(130);
     })
 }

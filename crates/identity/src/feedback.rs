@@ -33,7 +33,9 @@ use status::Status;
 /// Statuses taken from the queue at one time.
 const PREFETCH: u16 = 256;
 /// Statuses of one transaction, and transactions at one time.
-const BOUNDS: Bounds = Bounds { group: 64, writers: 1, line: PREFETCH as usize, wait: FOREVER };
+const BOUNDS: Bounds = Bounds { group: 64, writers: 1, line: PREFETCH as usize, wait: FOREVER, rest: REST };
+/// Nobody waits for a status, and seven statements cost the same for one as for many.
+const REST: Duration = Duration::from_millis(15);
 /// They wait for a database that is away: the broker holds no more than the prefetch meanwhile.
 const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 /// Statuses tried alone at one time: one of them may wait for a lock as long as the database lets it.

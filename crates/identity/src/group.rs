@@ -78,6 +78,9 @@ pub struct Bounds {
     pub line: usize,
     /// Longest time in line.
     pub wait: Duration,
+    /// How long a writer rests after a group that was not full, so that the next one is larger: for what nobody waits
+    /// for. Zero where a caller waits.
+    pub rest: Duration,
 }
 
 /// The line before the writers. These run while somebody waits, and only then.
@@ -152,7 +155,11 @@ impl<W: Write> Groups<W> {
                 return self.everybody().into_iter().for_each(|(_, member)| member.miss(Missed::Away));
             };
             let Some(group) = self.next() else { return };
+            let full = group.len() == self.bounds.group;
             let _ = AssertUnwindSafe(self.write.write(session, group)).catch_unwind().await;
+            if !full && !self.bounds.rest.is_zero() {
+                tokio::time::sleep(self.bounds.rest).await;
+            }
             if self.is_over() {
                 return;
             }
@@ -238,11 +245,15 @@ mod tests {
     }
 
     fn scene(line: usize) -> Scene {
+        resting(line, Duration::ZERO)
+    }
+
+    fn resting(line: usize, rest: Duration) -> Scene {
         let (sessions, may_write) = (Arc::new(Semaphore::new(100)), Arc::new(Semaphore::new(0)));
         let written = Arc::<Mutex<Vec<Vec<u32>>>>::default();
         let slow =
             Slow { sessions: Arc::clone(&sessions), groups: Arc::clone(&may_write), written: Arc::clone(&written) };
-        let groups = Groups::new(slow, Bounds { group: 3, writers: 1, line, wait: WAIT });
+        let groups = Groups::new(slow, Bounds { group: 3, writers: 1, line, wait: WAIT, rest });
         Scene { groups, sessions, may_write, written }
     }
 
@@ -275,6 +286,22 @@ mod tests {
         assert_eq!(sizes, [3, 3, 3, 1]);
         assert_eq!(*scene.written.lock().expect("whole"), [vec![1], vec![2, 3, 4], vec![5]]);
         assert_eq!(scene.groups.lock().writers, 0, "no writer waits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_that_rests_gathers_more_and_a_full_group_is_followed_at_once() {
+        let rest = Duration::from_millis(15);
+        let scene = resting(10, rest);
+        scene.may_write.add_permits(10);
+        assert_eq!(scene.come(1).await.await.expect("it ends"), Ok(1), "nobody waits for company");
+        let began = tokio::time::Instant::now();
+        let others = [scene.come(2).await, scene.come(3).await, scene.come(4).await, scene.come(5).await];
+        let mut sizes = Vec::new();
+        for other in others {
+            sizes.push(other.await.expect("it ends").expect("it is written"));
+        }
+        assert_eq!(sizes, [3, 3, 3, 1]);
+        assert_eq!(began.elapsed().as_millis(), rest.as_millis(), "one rest, after the one that was alone");
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use crate::store::{Session, Store, StoreError};
 
 /// Requests of one statement, statements at one time, and requests in line. They wait there no longer than they would
 /// for a session of their own.
-const BOUNDS: Bounds = Bounds { group: 64, writers: 2, line: 1024, wait: Duration::from_secs(2) };
+const BOUNDS: Bounds = Bounds { group: 64, writers: 2, line: 1024, wait: Duration::from_secs(2), rest: Duration::ZERO };
 /// How long a group waits for an idempotency key that a call under way has claimed. Then it is taken apart, and only
 /// the request with that key waits on.
 const PATIENCE: Duration = Duration::from_millis(250);

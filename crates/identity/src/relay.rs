@@ -18,6 +18,7 @@ use messaging::topology::{
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use runtime::trace::TraceContext;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -34,7 +35,7 @@ const BATCH: usize = 256;
 /// Claims that are published at one time: as many rows as the publisher has under way.
 const BATCHES: usize = 4;
 /// How long a claim holds: longer than a confirm may take (10 s, the wait for the publisher included).
-const LEASE: Duration = Duration::from_secs(12);
+pub const LEASE: Duration = Duration::from_secs(12);
 /// How long to sleep when nobody rings.
 const POLL: Duration = Duration::from_secs(1);
 /// How long a row rests that could not be published.
@@ -42,6 +43,10 @@ const REST: Duration = Duration::from_secs(1);
 /// How often it is tried to mark what was published.
 const MARK_TRIES: u32 = 5;
 const MARK_PAUSE: Duration = Duration::from_millis(100);
+/// Batches that wait to be marked together, and how long small ones are waited for: nobody waits for the mark, and of
+/// most mails the status is here by then.
+const MARKS: usize = 64;
+const MARK_REST: Duration = Duration::from_millis(15);
 /// How long the mailer's queue must have been empty before silence means loss: mailers that come back
 /// hold the last of it for a while.
 const EMPTY_FOR: Duration = Duration::from_secs(60);
@@ -72,6 +77,18 @@ struct Told {
     failed: Vec<Uuid>,
 }
 
+impl Told {
+    fn len(&self) -> usize {
+        self.done.len() + self.mailed.len() + self.failed.len()
+    }
+
+    fn add(&mut self, Self { done, mailed, failed }: Self) {
+        self.done.extend(done);
+        self.mailed.extend(mailed);
+        self.failed.extend(failed);
+    }
+}
+
 /// Runs until stopped.
 pub async fn run(service: Arc<Service>, broker: Broker, publisher: Publisher, stop: CancellationToken) {
     let meter = opentelemetry::global::meter("sandi");
@@ -98,14 +115,23 @@ pub async fn run(service: Arc<Service>, broker: Broker, publisher: Publisher, st
 
 impl Relay {
     async fn publish_until(&self, stop: &CancellationToken) {
+        let (told, line) = mpsc::channel(MARKS);
+        tokio::join!(self.claim_until(stop, told), self.mark_until_closed(line));
+    }
+
+    async fn claim_until(&self, stop: &CancellationToken, told: mpsc::Sender<Told>) {
         let mut cursor = Cursor::default();
         let mut batches = JoinSet::new();
         let mut look = true;
         while !stop.is_cancelled() {
             // A broker that is away or takes nothing gets nothing: the rows are as safe where they are.
             let room = batches.len() < BATCHES && self.publisher.connected() && !self.publisher.blocked();
+            self.service.handover.set_open(room);
+            if room {
+                self.begin(self.service.handover.take(), &told, &mut batches);
+            }
             if look && room {
-                look = self.claim_batch(&mut cursor, &mut batches).await;
+                look = self.claim_batch(&mut cursor, &told, &mut batches).await;
             }
             if look && room {
                 continue;
@@ -114,14 +140,23 @@ impl Relay {
                 () = stop.cancelled() => {}
                 Some(_) = batches.join_next() => {}
                 () = self.service.relay_bell.notified() => look = true,
+                () = self.service.handover.bell.notified() => {}
                 () = tokio::time::sleep(POLL) => look = true,
             }
         }
+        self.service.handover.set_open(false);
         while batches.join_next().await.is_some() {}
     }
 
+    fn begin(&self, claimed: Vec<Claimed>, told: &mpsc::Sender<Told>, batches: &mut JoinSet<()>) {
+        if !claimed.is_empty() {
+            let (relay, told) = (self.clone(), told.clone());
+            batches.spawn(async move { relay.publish_batch(claimed, &told).await });
+        }
+    }
+
     /// Claims what is due and begins to publish it. Says whether more may wait.
-    async fn claim_batch(&self, cursor: &mut Cursor, batches: &mut JoinSet<()>) -> bool {
+    async fn claim_batch(&self, cursor: &mut Cursor, told: &mpsc::Sender<Told>, batches: &mut JoinSet<()>) -> bool {
         let claimed = async {
             let mut session = self.service.background.connection().await?;
             outbox::claim(&mut session, BATCH, LEASE, cursor.place()).await
@@ -130,10 +165,7 @@ impl Relay {
             Ok(claimed) => {
                 let full = claimed.len() == BATCH;
                 cursor.moved(claimed.iter().map(Claimed::place).max(), full);
-                if !claimed.is_empty() {
-                    let relay = self.clone();
-                    batches.spawn(async move { relay.publish_batch(claimed).await });
-                }
+                self.begin(claimed, told, batches);
                 full
             }
             Err(error) => {
@@ -144,7 +176,7 @@ impl Relay {
         }
     }
 
-    async fn publish_batch(&self, claimed: Vec<Claimed>) {
+    async fn publish_batch(&self, claimed: Vec<Claimed>, line: &mpsc::Sender<Told>) {
         let (wanted, unwanted): (Vec<_>, Vec<_>) =
             claimed.into_iter().partition(|event| event.live && event.active && !event.expired);
         if let Err(error) = self.settle(&unwanted).await {
@@ -166,10 +198,26 @@ impl Relay {
                 Err(()) => told.failed.push(event.event_id),
             }
         }
-        self.mark_patiently(&told).await;
-        if told.mailed.is_empty() && told.done.is_empty() && !told.failed.is_empty() {
+        let refused = told.mailed.is_empty() && told.done.is_empty() && !told.failed.is_empty();
+        // It is open for as long as this runs.
+        let _ = line.send(told).await;
+        if refused {
             // The broker takes nothing of this: no reason to try the next ones at full speed.
             tokio::time::sleep(REST).await;
+        }
+    }
+
+    async fn mark_until_closed(&self, mut line: mpsc::Receiver<Told>) {
+        while let Some(mut told) = line.recv().await {
+            if told.len() < BATCH {
+                tokio::time::sleep(MARK_REST).await;
+            }
+            while told.len() < BATCHES * BATCH
+                && let Ok(more) = line.try_recv()
+            {
+                told.add(more);
+            }
+            self.mark_patiently(&told).await;
         }
     }
 

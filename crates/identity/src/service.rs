@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::digest::DigestKey;
 use crate::gates::Gates;
 use crate::group::Groups;
+use crate::handover::Handover;
 use crate::hasher::Hasher;
 use crate::intake::Intake;
 use crate::settings::Settings;
@@ -44,6 +45,8 @@ pub struct Service {
     pub issuer_bell: Arc<Notify>,
     /// Rung when an event was written.
     pub relay_bell: Notify,
+    /// From the issuer to the relay.
+    pub handover: Handover,
 }
 
 impl Service {

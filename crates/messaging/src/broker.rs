@@ -33,6 +33,9 @@ const OPERATION_BOUND: Duration = Duration::from_secs(10);
 const CLOSE_BOUND: Duration = Duration::from_secs(2);
 /// Seconds of silence that both ends agree to take for a dead peer (noticed after at most twice that).
 const HEARTBEAT: u16 = 15;
+/// Bytes of the largest frame; what is larger goes in several. The client holds 64 of them for each connection, so that
+/// the server's default of 128 KiB would cost 8 MiB a connection. An event is 3 KiB.
+const FRAME_MAX: u32 = 16 * 1024;
 
 /// Shortest and longest wait between two attempts to connect, before jitter, which at most doubles them.
 const RETRY_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
@@ -251,6 +254,7 @@ impl Broker {
     pub(crate) async fn connect(&self, purpose: &str) -> Result<Link, BrokerError> {
         let mut uri = parse(self.inner.url.expose_secret())?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        uri.query.frame_max.get_or_insert(FRAME_MAX);
         let name = format!("{} {purpose} {}", self.inner.program, self.inner.host);
         // Automatic recovery stays off: what was in flight when a connection broke must be said, not hidden.
         let properties = ConnectionProperties::default().with_connection_name(name.into());

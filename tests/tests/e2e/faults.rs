@@ -16,6 +16,7 @@ mod replicas;
 mod rolling;
 mod rotation;
 mod shutdown;
+mod starved;
 mod upgrade;
 
 use e2e::World;

@@ -12,7 +12,7 @@ use testbed::{ports, smtp::Sink};
 use tokio::task::block_in_place;
 
 use crate::{
-    bench::{Bench, Findings, cores},
+    bench::{Bench, Findings},
     calls::{Calls, request_reset},
     clients::Clients,
     figure::{Figure, Goal, count as shown, number},
@@ -25,8 +25,6 @@ use crate::{
 
 /// Between two looks at what waits.
 const LOOK: Duration = Duration::from_secs(5);
-/// Block memory of one hashing thread.
-const BUFFER_MIB: f64 = 19.0;
 /// Starts of which the median counts.
 const STARTS: usize = 9;
 
@@ -161,16 +159,16 @@ pub async fn start(bench: &Bench) -> Result<Findings> {
     world.start_mailer()?;
     bench.step("idling");
     tokio::time::sleep(Duration::from_secs(bench.pick(20, 5))).await;
-    let buffers = BUFFER_MIB * cores() as f64;
     let memory = |pid, name| memory_mib(pid, name).unwrap_or(f64::NAN);
     let of_files = |pid| format!("{:.1} MiB of it are pages of the program's own file", memory(pid, "RssFile"));
     let pid = world.identity_pid(0)?;
-    let resident = memory(pid, "VmRSS");
-    let note = format!("{resident:.1} MiB with the {} hash buffers; {}", cores(), of_files(pid));
+    // Nothing was hashed, and so there are none.
+    let note = format!(
+        "without hash buffers, which come with the first hash and go when none is asked for; {}",
+        of_files(pid)
+    );
     let idle = |name: &str, mib: f64| Figure::new(name, "MiB", &[mib]).at_most(30.0).stretch(18.0);
-    // Buffers that are not touched yet are not resident.
-    let aside = if resident > buffers { resident - buffers } else { resident };
-    findings.figures.push(idle("Idle resident memory, identity, hash buffers aside", aside).note(note));
+    findings.figures.push(idle("Idle resident memory, identity, hash buffers aside", memory(pid, "VmRSS")).note(note));
     let pid = world.mailer_pid()?;
     findings.figures.push(idle("Idle resident memory, mailer", memory(pid, "VmRSS")).note(of_files(pid)));
     Ok(findings)

@@ -2,9 +2,9 @@
 
 use argon2::Block;
 
-/// More blocks (of 1 KiB) than 32 MiB hold. From there on the allocator of glibc takes memory from the system for each
-/// allocation by itself, and returns it at once when it is freed; smaller ones may stay with the process for good. What
-/// is reserved and never touched costs nothing.
+/// More blocks (of 1 KiB) than 32 MiB hold. From there on allocators take memory from the system for each allocation by
+/// itself, and return it when it is freed; smaller ones may stay with the process for good. What is reserved and never
+/// touched costs nothing.
 const RESERVED: usize = 32 * 1024 + 64;
 
 /// Blocks, allocated when they are first needed and then used again: fresh memory would cost a third of the rate, in
@@ -19,6 +19,9 @@ impl Memory {
             // What was there needs not be copied.
             self.0 = Vec::new();
             self.0.reserve_exact(count.max(RESERVED));
+            if let Err(error) = advise_huge_pages(&mut self.0, count) {
+                tracing::debug!(%error, "hashes do without huge pages");
+            }
             self.0.resize(count, Block::default());
         }
         &mut self.0
@@ -34,5 +37,22 @@ impl Memory {
         if self.0.len() > count {
             self.0 = Vec::new();
         }
+    }
+}
+
+/// A hash reads its blocks all over the place, and each page of 4 KiB that is new to the processor has to be looked up:
+/// with pages of 2 MiB hashes are a few per cent faster. It touches the memory of the first `count` blocks only.
+fn advise_huge_pages(memory: &mut Vec<Block>, count: usize) -> rustix::io::Result<()> {
+    let page = rustix::param::page_size();
+    let spare = memory.spare_capacity_mut();
+    let count = count.min(spare.len());
+    let wanted = &mut spare[..count];
+    let begin = wanted.as_mut_ptr().cast::<u8>();
+    let skipped = begin.align_offset(page);
+    let length = size_of_val(wanted).saturating_sub(skipped) / page * page;
+    // SAFETY: the range is of whole pages inside memory that is ours alone, and the advice changes none of its contents.
+    #[allow(unsafe_code)]
+    unsafe {
+        rustix::mm::madvise(begin.wrapping_add(skipped).cast(), length, rustix::mm::Advice::LinuxHugepage)
     }
 }

@@ -1,7 +1,6 @@
 //! CheckReset: what a link is good for. It never spends the link, and notes its first view.
 
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::call::{Call, MALFORMED};
 use super::error::{Error, Result};
@@ -52,9 +51,7 @@ pub async fn live_link(
         Err(Error::ResetTokenInvalid)
     };
     let Some(token) = token else { return refuse(MALFORMED) };
-    let link = resets::link(transaction, &token.digest()).await?;
-    // Also without a link, so that a token that never was takes as long as one that is over.
-    let user_id = link.as_ref().map_or(Uuid::nil(), |link| link.user_id);
+    let (link, user_id) = resets::link(transaction, &token.digest()).await?;
     let person = users::by_id(transaction, user_id).await?;
     let (Some(link), Some(person)) = (link, person) else { return refuse("unknown") };
     call.note_person(&person);

@@ -295,26 +295,29 @@ pub async fn insert(connection: &mut PgConnection, resets: &[NewReset]) -> Resul
     Ok(())
 }
 
-/// Finds the link of a token, whatever its state.
+/// Finds the link of a token, whatever its state, and whose account to read beside it: of a token that never was, that of
+/// its neighbour in the index, so that it takes as long as one that was. Nil if it has none.
 ///
 /// # Errors
 /// The database's.
-pub async fn link(connection: &mut PgConnection, digest: &TokenDigest) -> Result<Option<Link>> {
-    let row: Option<(Uuid, Uuid, i16, OffsetDateTime, bool, Option<String>)> = sqlx::query_as(
-        "SELECT reset_id, user_id, link_state, expire_time, expire_time <= clock_timestamp(), traceparent
+pub async fn link(connection: &mut PgConnection, digest: &TokenDigest) -> Result<(Option<Link>, Uuid)> {
+    type Row = (bool, Uuid, Uuid, i16, OffsetDateTime, bool, Option<String>);
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT token_digest = $1, reset_id, user_id, link_state, expire_time, expire_time <= clock_timestamp(), traceparent
          FROM resets
-         WHERE token_digest = $1",
+         WHERE token_digest >= $1
+         ORDER BY token_digest
+         LIMIT 1",
     )
     .bind(digest.0.as_slice())
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|(reset_id, user_id, state, expire_time, over, traceparent)| Link {
-        reset_id,
-        user_id,
-        state: link_state(state, over),
-        expire_time,
-        trace: TraceContext { traceparent, tracestate: None },
-    }))
+    let Some((found, reset_id, user_id, state, expire_time, over, traceparent)) = row else {
+        return Ok((None, Uuid::nil()));
+    };
+    let trace = TraceContext { traceparent, tracestate: None };
+    let link = Link { reset_id, user_id, state: link_state(state, over), expire_time, trace };
+    Ok((found.then_some(link), user_id))
 }
 
 /// Notes the first view of a link.
