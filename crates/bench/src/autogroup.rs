@@ -19,8 +19,9 @@ static SWITCHED: AtomicBool = AtomicBool::new(false);
 /// They stay on.
 pub fn switch_off() -> io::Result<()> {
     if is_on() {
-        fs::write(SWITCH, "0")?;
+        // First: a signal may come between the two.
         SWITCHED.store(true, Ordering::SeqCst);
+        fs::write(SWITCH, "0").inspect_err(|_| SWITCHED.store(false, Ordering::SeqCst))?;
     }
     Ok(())
 }

@@ -8,11 +8,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::store::outbox::Claimed;
 
-/// What has waited longer since its lease began is left to the end of that, so that the lease outlasts a confirm.
+/// What has waited longer since its lease began is not published, so that the lease outlasts a confirm.
 const FRESH: Duration = Duration::from_secs(1);
+/// What has waited even longer may be another relay's by the time it is given back: its lease ends by itself.
+const OURS: Duration = Duration::from_secs(6);
+/// Events that may wait here; more are left to claims.
+const ROOM: usize = 512;
 
 /// The place between the two.
 #[derive(Default)]
@@ -36,7 +41,8 @@ impl Handover {
 
     /// Whether events may be written for the relay. It is asked before they are, and then answers for them.
     pub fn is_open(&self) -> bool {
-        self.lock().open
+        let state = self.lock();
+        state.open && state.events.len() < ROOM
     }
 
     /// Hands over events whose leases began not before `leased`.
@@ -45,10 +51,12 @@ impl Handover {
         self.bell.notify_one();
     }
 
-    /// Takes what was handed over.
-    pub fn take(&self) -> Vec<Claimed> {
+    /// Takes what was handed over: what is to be published, and what has waited for too long and is to be given back.
+    pub fn take(&self) -> (Vec<Claimed>, Vec<Uuid>) {
         let taken = std::mem::take(&mut self.lock().events);
-        taken.into_iter().filter(|(leased, _)| leased.elapsed() < FRESH).map(|(_, event)| event).collect()
+        let (fresh, stale): (Vec<_>, Vec<_>) = taken.into_iter().partition(|(leased, _)| leased.elapsed() < FRESH);
+        let stale = stale.into_iter().filter(|(leased, _)| leased.elapsed() < OURS);
+        (fresh.into_iter().map(|(_, event)| event).collect(), stale.map(|(_, event)| event.event_id).collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -59,7 +67,6 @@ impl Handover {
 #[cfg(test)]
 mod tests {
     use time::OffsetDateTime;
-    use uuid::Uuid;
 
     use super::*;
     use crate::store::outbox::NewEvent;
@@ -79,16 +86,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handed_over_is_taken_once_and_what_waited_for_long_is_left_to_its_lease() {
+    fn what_was_handed_over_is_taken_once_and_what_waited_for_long_is_given_back() {
         let handover = Handover::default();
         assert!(!handover.is_open(), "until a relay says so");
         handover.set_open(true);
         assert!(handover.is_open());
         let now = Instant::now();
+        handover.hand(now - OURS, [event(0)]);
         handover.hand(now - FRESH, [event(1)]);
         handover.hand(now, [event(2), event(3)]);
-        let taken: Vec<u128> = handover.take().iter().map(|event| event.event_id.as_u128()).collect();
-        assert_eq!(taken, [2, 3]);
-        assert!(handover.take().is_empty());
+        let (fresh, stale) = handover.take();
+        assert_eq!(fresh.iter().map(|event| event.event_id.as_u128()).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(stale, [Uuid::from_u128(1)]);
+        let (fresh, stale) = handover.take();
+        assert!(fresh.is_empty() && stale.is_empty());
     }
 }

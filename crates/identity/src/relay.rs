@@ -45,7 +45,7 @@ const MARK_TRIES: u32 = 5;
 const MARK_PAUSE: Duration = Duration::from_millis(100);
 /// Batches that wait to be marked together, and how long small ones are waited for: nobody waits for the mark, and of
 /// most mails the status is here by then.
-const MARKS: usize = 64;
+const MARKS: usize = BATCHES;
 const MARK_REST: Duration = Duration::from_millis(15);
 /// How long the mailer's queue must have been empty before silence means loss: mailers that come back
 /// hold the last of it for a while.
@@ -128,8 +128,14 @@ impl Relay {
             let room = batches.len() < BATCHES && self.publisher.connected() && !self.publisher.blocked();
             self.service.handover.set_open(room);
             if room {
-                self.begin(self.service.handover.take(), &told, &mut batches);
+                let (fresh, failed) = self.service.handover.take();
+                self.begin(fresh, &told, &mut batches);
+                if !failed.is_empty() {
+                    // Were there no room for this, their leases would end by themselves.
+                    let _ = told.try_send(Told { failed, ..Told::default() });
+                }
             }
+            let room = room && batches.len() < BATCHES;
             if look && room {
                 look = self.claim_batch(&mut cursor, &told, &mut batches).await;
             }
@@ -145,6 +151,10 @@ impl Relay {
             }
         }
         self.service.handover.set_open(false);
+        let (fresh, stale) = self.service.handover.take();
+        let failed = fresh.iter().map(|event| event.event_id).chain(stale).collect();
+        // Others need not wait for the end of their leases.
+        let _ = told.send(Told { failed, ..Told::default() }).await;
         while batches.join_next().await.is_some() {}
     }
 

@@ -28,8 +28,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// under ten seconds.
 const DRAIN: Duration = Duration::from_secs(7);
 /// Mails that were handed over while their statuses wait for the broker, besides two for each connection: a confirm takes
-/// ten milliseconds or so, in which the connections go on. 16 messages at once were 1,199 mails/s.
-const UNCONFIRMED: usize = 240;
+/// ten milliseconds or so, in which the connections go on.
+const UNCONFIRMED: usize = 64;
 /// How long telemetry may take to go out.
 const FLUSH: Duration = Duration::from_secs(1);
 
