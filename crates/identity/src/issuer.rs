@@ -23,10 +23,9 @@ use crate::domain::limits::{MailLimits, SentMail};
 use crate::domain::states::{NotSentReason, ResetKind};
 use crate::domain::username::canonical_for_lookup;
 use crate::events::{self, EventError, Issue, MAX_ACCOUNTS};
-use crate::relay;
 use crate::service::Service;
 use crate::store::audit::AuditEvent;
-use crate::store::outbox::{Claimed, NewEvent};
+use crate::store::outbox::NewEvent;
 use crate::store::requests::{IdentifierKind, Request};
 use crate::store::resets::NewReset;
 use crate::store::users::Person;
@@ -178,9 +177,7 @@ async fn issue(
     }
 
     resets::insert(&mut transaction, &batch.resets).await?;
-    let lease = service.handover.is_open().then_some(relay::LEASE);
-    let leased = Instant::now();
-    outbox::insert(&mut transaction, &batch.events, lease).await?;
+    outbox::insert(&mut transaction, &batch.events).await?;
     audit::append(&mut transaction, &batch.audit).await?;
     let request_ids: Vec<Uuid> = requests.iter().map(|request| request.request_id).collect();
     requests::finish(&mut transaction, &request_ids).await?;
@@ -188,10 +185,8 @@ async fn issue(
     for (outcome, number) in &batch.outcomes {
         issued.add(*number, &[KeyValue::new("outcome", *outcome)]);
     }
-    match lease {
-        _ if batch.events.is_empty() => {}
-        Some(_) => service.handover.hand(leased, batch.events.into_iter().map(|event| Claimed::leased(event, now))),
-        None => service.relay_bell.notify_one(),
+    if !batch.events.is_empty() {
+        service.relay_bell.notify_one();
     }
     Ok(())
 }

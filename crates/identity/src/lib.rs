@@ -13,7 +13,6 @@ pub mod feedback;
 pub mod gates;
 pub mod group;
 pub mod grpc;
-pub mod handover;
 pub mod hasher;
 pub mod intake;
 pub mod issuer;

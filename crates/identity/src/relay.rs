@@ -35,7 +35,7 @@ const BATCH: usize = 256;
 /// Claims that are published at one time: as many rows as the publisher has under way.
 const BATCHES: usize = 4;
 /// How long a claim holds: longer than a confirm may take (10 s, the wait for the publisher included).
-pub const LEASE: Duration = Duration::from_secs(12);
+const LEASE: Duration = Duration::from_secs(12);
 /// How long to sleep when nobody rings.
 const POLL: Duration = Duration::from_secs(1);
 /// How long a row rests that could not be published.
@@ -126,16 +126,6 @@ impl Relay {
         while !stop.is_cancelled() {
             // A broker that is away or takes nothing gets nothing: the rows are as safe where they are.
             let room = batches.len() < BATCHES && self.publisher.connected() && !self.publisher.blocked();
-            self.service.handover.set_open(room);
-            if room {
-                let (fresh, failed) = self.service.handover.take();
-                self.begin(fresh, &told, &mut batches);
-                if !failed.is_empty() {
-                    // Were there no room for this, their leases would end by themselves.
-                    let _ = told.try_send(Told { failed, ..Told::default() });
-                }
-            }
-            let room = room && batches.len() < BATCHES;
             if look && room {
                 look = self.claim_batch(&mut cursor, &told, &mut batches).await;
             }
@@ -146,23 +136,10 @@ impl Relay {
                 () = stop.cancelled() => {}
                 Some(_) = batches.join_next() => {}
                 () = self.service.relay_bell.notified() => look = true,
-                () = self.service.handover.bell.notified() => {}
                 () = tokio::time::sleep(POLL) => look = true,
             }
         }
-        self.service.handover.set_open(false);
-        let (fresh, stale) = self.service.handover.take();
-        let failed = fresh.iter().map(|event| event.event_id).chain(stale).collect();
-        // Others need not wait for the end of their leases.
-        let _ = told.send(Told { failed, ..Told::default() }).await;
         while batches.join_next().await.is_some() {}
-    }
-
-    fn begin(&self, claimed: Vec<Claimed>, told: &mpsc::Sender<Told>, batches: &mut JoinSet<()>) {
-        if !claimed.is_empty() {
-            let (relay, told) = (self.clone(), told.clone());
-            batches.spawn(async move { relay.publish_batch(claimed, &told).await });
-        }
     }
 
     /// Claims what is due and begins to publish it. Says whether more may wait.
@@ -175,7 +152,10 @@ impl Relay {
             Ok(claimed) => {
                 let full = claimed.len() == BATCH;
                 cursor.moved(claimed.iter().map(Claimed::place).max(), full);
-                self.begin(claimed, told, batches);
+                if !claimed.is_empty() {
+                    let (relay, told) = (self.clone(), told.clone());
+                    batches.spawn(async move { relay.publish_batch(claimed, &told).await });
+                }
                 full
             }
             Err(error) => {

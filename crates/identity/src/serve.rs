@@ -22,7 +22,6 @@ use crate::gates::Gates;
 use crate::grpc::actors::Actors;
 use crate::grpc::callers::Callers;
 use crate::grpc::{server, tls};
-use crate::handover::Handover;
 use crate::hasher::Hasher;
 use crate::intake::Intake;
 use crate::service::Service;
@@ -105,7 +104,6 @@ pub fn service(settings: Settings, keys: Arc<KeyRing>) -> anyhow::Result<Service
         random: Arc::new(SystemRandom),
         issuer_bell,
         relay_bell: Notify::new(),
-        handover: Handover::default(),
         settings,
     })
 }

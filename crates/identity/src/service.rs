@@ -11,7 +11,6 @@ use uuid::Uuid;
 use crate::digest::DigestKey;
 use crate::gates::Gates;
 use crate::group::Groups;
-use crate::handover::Handover;
 use crate::hasher::Hasher;
 use crate::intake::Intake;
 use crate::settings::Settings;
@@ -45,8 +44,6 @@ pub struct Service {
     pub issuer_bell: Arc<Notify>,
     /// Rung when an event was written.
     pub relay_bell: Notify,
-    /// From the issuer to the relay.
-    pub handover: Handover,
 }
 
 impl Service {

@@ -142,7 +142,7 @@ pub async fn send_link(
     let issued = events::issue(service, &issue, &[person])?;
     let reset_id = issued.resets[0].reset_id;
     resets::insert(transaction, &issued.resets).await?;
-    outbox::insert(transaction, &[issued.event], None).await?;
+    outbox::insert(transaction, &[issued.event]).await?;
     Ok((reset_id, Some(issued.expire_time)))
 }
 

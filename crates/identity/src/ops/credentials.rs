@@ -104,7 +104,7 @@ pub async fn ended(
 ) -> Result<()> {
     resets::revoke_all(transaction, person.user_id, revoke_cause(cause)).await?;
     let event = events::credential_changed(service, person, credential_version, cause, change_time, &call.trace);
-    outbox::insert(transaction, &[event], None).await?;
+    outbox::insert(transaction, &[event]).await?;
     Ok(())
 }
 
@@ -149,6 +149,6 @@ pub async fn notify(
         support_code: &change.support_code,
     };
     let event = events::notice(service, &notice, &call.trace)?;
-    outbox::insert(transaction, &[event], None).await?;
+    outbox::insert(transaction, &[event]).await?;
     Ok(())
 }

@@ -61,25 +61,6 @@ pub struct Claimed {
 }
 
 impl Claimed {
-    /// An event that was written with a lease at this time of the database's.
-    pub fn leased(event: NewEvent, now: OffsetDateTime) -> Self {
-        let NewEvent { event_id, routing_key, header, body, traceparent, tracestate, .. } = event;
-        Self {
-            event_id,
-            routing_key: routing_key.to_owned(),
-            header,
-            body,
-            attempt: 1,
-            due_time: now,
-            create_time: now,
-            expired: false,
-            live: true,
-            active: true,
-            traceparent,
-            tracestate,
-        }
-    }
-
     /// Its place in the queue.
     pub fn place(&self) -> Place {
         (self.due_time, self.event_id)
@@ -112,20 +93,19 @@ pub struct Backlog {
     pub waiting: i64,
 }
 
-/// Writes events, in one statement; with a lease if whoever writes them has a relay at hand.
+/// Writes events, in one statement.
 ///
 /// # Errors
 /// The database's.
-pub async fn insert(connection: &mut PgConnection, events: &[NewEvent], lease: Option<Duration>) -> Result<()> {
+pub async fn insert(connection: &mut PgConnection, events: &[NewEvent]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }
     sqlx::query(
         "INSERT INTO outbox
-             (event_id, routing_key, organization_id, header, body, expire_time, traceparent, tracestate, lease_time)
-         SELECT e.*, clock_timestamp() + make_interval(secs => $9::float8)
-         FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bytea[], $5::bytea[], $6::timestamptz[],
-             $7::text[], $8::text[]) AS e",
+             (event_id, routing_key, organization_id, header, body, expire_time, traceparent, tracestate)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bytea[], $5::bytea[], $6::timestamptz[],
+             $7::text[], $8::text[])",
     )
     .bind(column(events, |it| it.event_id))
     .bind(column(events, |it| it.routing_key))
@@ -135,7 +115,6 @@ pub async fn insert(connection: &mut PgConnection, events: &[NewEvent], lease: O
     .bind(column(events, |it| it.expire_time))
     .bind(column(events, |it| it.traceparent.as_deref()))
     .bind(column(events, |it| it.tracestate.as_deref()))
-    .bind(lease.map(|lease| lease.as_secs_f64()))
     .execute(connection)
     .await?;
     Ok(())
