@@ -27,9 +27,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long mails that are under way may take after SIGTERM. With the farewells below it stays
 /// under ten seconds.
 const DRAIN: Duration = Duration::from_secs(7);
-/// Mails that were handed over while their statuses wait for the broker, besides two for each connection: a confirm takes
-/// ten milliseconds or so, in which the connections go on.
-const UNCONFIRMED: usize = 64;
 /// How long telemetry may take to go out.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -99,7 +96,7 @@ async fn run(checked: Checked, listener: TcpListener, telemetry: &Telemetry) {
     let shown = checks.clone();
     tasks.spawn(keys.clone().watch(stop.clone(), move |state| shown.set_informative("keys", state)));
     let publisher = Publisher::new(checked.broker.clone());
-    let prefetch = u16::try_from(2 * transport.connections() + UNCONFIRMED).unwrap_or(u16::MAX);
+    let prefetch = u16::try_from(2 * transport.connections()).unwrap_or(u16::MAX);
     let deliverer = Arc::new(Deliverer {
         keys,
         transport: transport.clone(),
