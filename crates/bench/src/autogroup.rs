@@ -2,7 +2,7 @@
 //!
 //! With them each session has the same share of the processors, whatever its threads' nice values are: each of
 //! PostgreSQL's processes is one, and identity with its hashing threads is one. So a statement would wait for hashes,
-//! which give way to everything where services run, in control groups.
+//! which are meant to give way to everything.
 
 use std::{
     fs, io,

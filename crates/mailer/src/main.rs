@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use mailer::cli::{Cli, run, usage_code};
 
-/// Several threads allocate at once, and in small pieces: the one of the C library took a tenth of the time.
+/// Several threads allocate at once, and in small pieces: the allocator of the C library took 5 to 8 % of the time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -2,9 +2,8 @@
 
 use argon2::Block;
 
-/// More blocks (of 1 KiB) than 32 MiB hold. From there on allocators take memory from the system for each allocation by
-/// itself, and return it when it is freed; smaller ones may stay with the process for good. What is reserved and never
-/// touched costs nothing.
+/// More blocks (of 1 KiB) than 32 MiB hold. An allocation of that size is the system's own business, not one of many
+/// in a shared piece, so that it can go back when it is freed. What is reserved and never touched costs nothing.
 const RESERVED: usize = 32 * 1024 + 64;
 
 /// Blocks, allocated when they are first needed and then used again: fresh memory would cost a third of the rate, in
