@@ -25,14 +25,17 @@ use crate::domain::username::canonical_for_lookup;
 use crate::events::{self, EventError, Issue, MAX_ACCOUNTS};
 use crate::service::Service;
 use crate::store::audit::AuditEvent;
-use crate::store::outbox::NewEvent;
-use crate::store::requests::{IdentifierKind, Request};
+use crate::store::requests::{IdentifierKind, Made, Request};
 use crate::store::resets::NewReset;
 use crate::store::users::Person;
-use crate::store::{Place, StoreError, audit, outbox, requests, resets, users};
+use crate::store::{Place, StoreError, requests, resets, users};
 
 /// Requests of one transaction.
-const BATCH: i64 = 128;
+const BATCH: usize = 128;
+/// What comes within so long after a small batch makes up the next one: ten statements serve all of it then.
+const GATHER: Duration = Duration::from_millis(2);
+/// Mails that are sealed before calls have their turn: a tenth of a millisecond or two each.
+const TURN: usize = 8;
 /// While many calls wait to be written the issuer rests for so many times as long as it works, up to a bound: whoever
 /// calls goes first, and what was accepted is not left lying.
 const REST: u32 = 3;
@@ -62,10 +65,13 @@ pub async fn run(service: Arc<Service>, stop: CancellationToken) {
     let mut cursor = Cursor::default();
     while !stop.is_cancelled() {
         let begun = Instant::now();
-        let more = issue_batch(&service, &mut cursor, &issued).await;
+        let count = issue_batch(&service, &mut cursor, &issued).await;
         if service.intake.is_pressed() {
             tokio::time::sleep((begun.elapsed() * REST).min(REST_MAX)).await;
-        } else if !more {
+        } else if count < BATCH {
+            if count > 0 {
+                tokio::time::sleep(GATHER).await;
+            }
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = service.issuer_bell.notified() => {}
@@ -75,14 +81,13 @@ pub async fn run(service: Arc<Service>, stop: CancellationToken) {
     }
 }
 
-/// Issues what is due, and says whether more may wait.
-async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u64>) -> bool {
+/// Issues what is due, a batch at most, and says how many requests that were.
+async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u64>) -> usize {
     let mut claimed = Vec::new();
     match issue(service, Claim::Due(cursor.place()), &mut claimed, issued).await {
         Ok(()) => {
-            let full = i64::try_from(claimed.len()).is_ok_and(|count| count == BATCH);
-            cursor.moved(claimed.last().copied(), full);
-            return full;
+            cursor.moved(claimed.last().copied(), claimed.len() == BATCH);
+            return claimed.len();
         }
         Err(error) if claimed.is_empty() => {
             tracing::warn!(error = &error as &dyn std::error::Error, "requests cannot be claimed");
@@ -98,7 +103,7 @@ async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u6
         }
     }
     cursor.reset();
-    false
+    0
 }
 
 /// Issues one request, or puts it off.
@@ -125,8 +130,7 @@ async fn put_off(service: &Service, request_id: Uuid, ours: bool, issued: &Count
         && let Some(request) = requests::claim(&mut transaction, request_id).await?
     {
         let reset = without_mail(service, &request, None, NotSentReason::Internal, None);
-        resets::insert(&mut transaction, &[reset]).await?;
-        requests::finish(&mut transaction, &[request_id]).await?;
+        requests::finish(&mut transaction, &[request_id], &Made { resets: vec![reset], ..Made::default() }).await?;
         count(issued, "internal");
     }
     transaction.commit().await?;
@@ -169,23 +173,21 @@ async fn issue(
     let span = tracing::info_span!("issue_batch", otel.kind = "internal", batch.size = requests.len());
     let trace = span.in_scope(TraceContext::current);
     let now = requests.first().map_or(OffsetDateTime::UNIX_EPOCH, |request| request.now);
-    let mut batch = Batch { service, now, sent, trace, ..Batch::empty(service) };
+    let mut batch = Batch { service, now, sent, trace, made: Made::default(), outcomes: BTreeMap::new() };
     for (request, wanted) in requests.iter().zip(&wanted) {
         batch.add(request, &wanted.find(&people))?;
-        // Sealing takes a tenth of a millisecond or two, and calls are to be answered meanwhile.
-        tokio::task::yield_now().await;
+        if batch.made.events.len() % TURN == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 
-    resets::insert(&mut transaction, &batch.resets).await?;
-    outbox::insert(&mut transaction, &batch.events).await?;
-    audit::append(&mut transaction, &batch.audit).await?;
     let request_ids: Vec<Uuid> = requests.iter().map(|request| request.request_id).collect();
-    requests::finish(&mut transaction, &request_ids).await?;
+    requests::finish(&mut transaction, &request_ids, &batch.made).await?;
     transaction.commit().await.map_err(StoreError::from)?;
     for (outcome, number) in &batch.outcomes {
         issued.add(*number, &[KeyValue::new("outcome", *outcome)]);
     }
-    if !batch.events.is_empty() {
+    if !batch.made.events.is_empty() {
         service.relay_bell.notify_one();
     }
     Ok(())
@@ -234,26 +236,11 @@ struct Batch<'s> {
     now: OffsetDateTime,
     trace: TraceContext,
     sent: HashMap<Uuid, Vec<SentMail>>,
-    resets: Vec<NewReset>,
-    events: Vec<NewEvent>,
-    audit: Vec<AuditEvent>,
+    made: Made,
     outcomes: BTreeMap<&'static str, u64>,
 }
 
-impl<'s> Batch<'s> {
-    fn empty(service: &'s Service) -> Self {
-        Self {
-            service,
-            now: OffsetDateTime::UNIX_EPOCH,
-            trace: TraceContext::default(),
-            sent: HashMap::new(),
-            resets: Vec::new(),
-            events: Vec::new(),
-            audit: Vec::new(),
-            outcomes: BTreeMap::new(),
-        }
-    }
-
+impl Batch<'_> {
     /// Decides about one request.
     fn add(&mut self, request: &Request, accounts: &[&Person]) -> Result<(), EventError> {
         let _in_its_trace = self.span(request).entered();
@@ -328,8 +315,8 @@ impl<'s> Batch<'s> {
             self.sent.entry(person.user_id).or_default().push(mail);
             self.note(request, Some(person), "mailed", "");
         }
-        self.resets.extend(issued.resets);
-        self.events.push(issued.event);
+        self.made.resets.extend(issued.resets);
+        self.made.events.push(issued.event);
         Ok(())
     }
 
@@ -340,14 +327,14 @@ impl<'s> Batch<'s> {
         reason: NotSentReason,
         cool_until: Option<OffsetDateTime>,
     ) {
-        self.resets.push(without_mail(self.service, request, person, reason, cool_until));
+        self.made.resets.push(without_mail(self.service, request, person, reason, cool_until));
         self.note(request, person, label(reason), reason.as_str());
     }
 
     fn note(&mut self, request: &Request, person: Option<&Person>, outcome: &'static str, cause: &'static str) {
         *self.outcomes.entry(outcome).or_default() += 1;
         let trace = TraceContext { traceparent: request.traceparent.clone(), tracestate: None };
-        self.audit.push(AuditEvent {
+        self.made.audit.push(AuditEvent {
             event_id: self.service.new_id(),
             action: "RequestReset",
             // The caller was told OK, whatever became of it.

@@ -32,6 +32,8 @@ use crate::store::{self, StoreError, resets};
 
 /// Rows of one claim. All are handed to the publisher at once, so that a lease need only outlast one confirm.
 const BATCH: usize = 256;
+/// What comes within so long after a small claim makes up the next one.
+const GATHER: Duration = Duration::from_millis(2);
 /// Claims that are published at one time: as many rows as the publisher has under way.
 const BATCHES: usize = 4;
 /// How long a claim holds: longer than a confirm may take (10 s, the wait for the publisher included).
@@ -127,10 +129,14 @@ impl Relay {
             // A broker that is away or takes nothing gets nothing: the rows are as safe where they are.
             let room = batches.len() < BATCHES && self.publisher.connected() && !self.publisher.blocked();
             if look && room {
-                look = self.claim_batch(&mut cursor, &told, &mut batches).await;
-            }
-            if look && room {
-                continue;
+                let count = self.claim_batch(&mut cursor, &told, &mut batches).await;
+                if count == BATCH {
+                    continue;
+                }
+                look = false;
+                if count > 0 {
+                    tokio::time::sleep(GATHER).await;
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -142,26 +148,26 @@ impl Relay {
         while batches.join_next().await.is_some() {}
     }
 
-    /// Claims what is due and begins to publish it. Says whether more may wait.
-    async fn claim_batch(&self, cursor: &mut Cursor, told: &mpsc::Sender<Told>, batches: &mut JoinSet<()>) -> bool {
+    /// Claims what is due, a batch at most, and begins to publish it. Says how many events that were.
+    async fn claim_batch(&self, cursor: &mut Cursor, told: &mpsc::Sender<Told>, batches: &mut JoinSet<()>) -> usize {
         let claimed = async {
             let mut session = self.service.background.connection().await?;
             outbox::claim(&mut session, BATCH, LEASE, cursor.place()).await
         };
         match claimed.await {
             Ok(claimed) => {
-                let full = claimed.len() == BATCH;
-                cursor.moved(claimed.iter().map(Claimed::place).max(), full);
+                let count = claimed.len();
+                cursor.moved(claimed.iter().map(Claimed::place).max(), count == BATCH);
                 if !claimed.is_empty() {
                     let (relay, told) = (self.clone(), told.clone());
                     batches.spawn(async move { relay.publish_batch(claimed, &told).await });
                 }
-                full
+                count
             }
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
                 cursor.reset();
-                false
+                0
             }
         }
     }

@@ -43,52 +43,35 @@ pub async fn append(connection: &mut PgConnection, events: &[AuditEvent]) -> Res
     if events.is_empty() {
         return Ok(());
     }
-    // Of one text, however many events there are, so that it is planned once.
-    sqlx::query(
-        "INSERT INTO audit_events
-             (event_id, action, outcome, cause, caller, actor_user_id, user_id, organization_id, reason,
-              subject_digest, trace_id, ip_prefix)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[],
-             $8::uuid[], $9::text[], $10::bytea[], $11::text[], $12::text[])",
-    )
-    .bind(column(events, |it| it.event_id))
-    .bind(column(events, |it| it.action))
-    .bind(column(events, |it| it.outcome))
-    .bind(column(events, |it| it.cause))
-    .bind(column(events, |it| it.caller.as_str()))
-    .bind(column(events, |it| it.actor_user_id))
-    .bind(column(events, |it| it.user_id))
-    .bind(column(events, |it| it.organization_id))
-    .bind(column(events, |it| it.reason.as_str()))
-    .bind(column(events, |it| it.subject_digest.as_deref()))
-    .bind(column(events, |it| it.trace_id.as_deref()))
-    .bind(column(events, |it| it.ip_prefix.as_deref()))
-    .execute(connection)
-    .await?;
+    let mut statement = QueryBuilder::new("");
+    push_insert(&mut statement, events);
+    statement.build().execute(connection).await?;
     Ok(())
 }
 
-/// Writes the insertion of events, of which there must be one, into a statement.
+/// Writes the insertion of events into a statement: of one text, however many there are, so that it is prepared once.
 pub(super) fn push_insert(statement: &mut QueryBuilder<Postgres>, events: &[AuditEvent]) {
     statement.push(
         "INSERT INTO audit_events
              (event_id, action, outcome, cause, caller, actor_user_id, user_id, organization_id, reason,
-              subject_digest, trace_id, ip_prefix) ",
+              subject_digest, trace_id, ip_prefix)
+         SELECT * FROM unnest(",
     );
-    statement.push_values(events, |mut row, event| {
-        row.push_bind(event.event_id)
-            .push_bind(event.action)
-            .push_bind(event.outcome)
-            .push_bind(event.cause)
-            .push_bind(&event.caller)
-            .push_bind(event.actor_user_id)
-            .push_bind(event.user_id)
-            .push_bind(event.organization_id)
-            .push_bind(&event.reason)
-            .push_bind(&event.subject_digest)
-            .push_bind(&event.trace_id)
-            .push_bind(&event.ip_prefix);
-    });
+    let mut columns = statement.separated(", ");
+    columns
+        .push_bind(column(events, |it| it.event_id))
+        .push_bind(column(events, |it| it.action))
+        .push_bind(column(events, |it| it.outcome))
+        .push_bind(column(events, |it| it.cause))
+        .push_bind(column(events, |it| it.caller.as_str()))
+        .push_bind(column(events, |it| it.actor_user_id))
+        .push_bind(column(events, |it| it.user_id))
+        .push_bind(column(events, |it| it.organization_id))
+        .push_bind(column(events, |it| it.reason.as_str()))
+        .push_bind(column(events, |it| it.subject_digest.as_deref()))
+        .push_bind(column(events, |it| it.trace_id.as_deref()))
+        .push_bind(column(events, |it| it.ip_prefix.as_deref()))
+        .push_unseparated(")");
 }
 
 /// Which events to read; what is not set is no condition.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use messaging::topology::RESET_REQUESTED;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -101,23 +101,30 @@ pub async fn insert(connection: &mut PgConnection, events: &[NewEvent]) -> Resul
     if events.is_empty() {
         return Ok(());
     }
-    sqlx::query(
+    let mut statement = QueryBuilder::new("");
+    push_insert(&mut statement, events);
+    statement.build().execute(connection).await?;
+    Ok(())
+}
+
+/// Writes the insertion of events into a statement: of one text, however many there are, so that it is prepared once.
+pub(super) fn push_insert(statement: &mut QueryBuilder<Postgres>, events: &[NewEvent]) {
+    statement.push(
         "INSERT INTO outbox
              (event_id, routing_key, organization_id, header, body, expire_time, traceparent, tracestate)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bytea[], $5::bytea[], $6::timestamptz[],
-             $7::text[], $8::text[])",
-    )
-    .bind(column(events, |it| it.event_id))
-    .bind(column(events, |it| it.routing_key))
-    .bind(column(events, |it| it.organization_id))
-    .bind(column(events, |it| it.header.as_slice()))
-    .bind(column(events, |it| it.body.as_slice()))
-    .bind(column(events, |it| it.expire_time))
-    .bind(column(events, |it| it.traceparent.as_deref()))
-    .bind(column(events, |it| it.tracestate.as_deref()))
-    .execute(connection)
-    .await?;
-    Ok(())
+         SELECT * FROM unnest(",
+    );
+    let mut columns = statement.separated(", ");
+    columns
+        .push_bind(column(events, |it| it.event_id))
+        .push_bind(column(events, |it| it.routing_key))
+        .push_bind(column(events, |it| it.organization_id))
+        .push_bind(column(events, |it| it.header.as_slice()))
+        .push_bind(column(events, |it| it.body.as_slice()))
+        .push_bind(column(events, |it| it.expire_time))
+        .push_bind(column(events, |it| it.traceparent.as_deref()))
+        .push_bind(column(events, |it| it.tracestate.as_deref()))
+        .push_unseparated(")");
 }
 
 /// Claims what is due, oldest first, behind this place or from the head. Other relays leave a claimed row alone until

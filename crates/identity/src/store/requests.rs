@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Place;
-use super::Result;
+use super::audit::{self, AuditEvent};
 use super::idempotency::{Claim, Stored};
+use super::outbox::{self, NewEvent};
+use super::resets::{self, NewReset};
+use super::{Place, Result};
 use crate::domain::identifier::Identifier;
 use crate::domain::locale::Locale;
 
@@ -198,7 +200,7 @@ macro_rules! unfinished {
 ///
 /// # Errors
 /// The database's.
-pub async fn claim_due(connection: &mut PgConnection, limit: i64, after: Option<Place>) -> Result<Vec<Request>> {
+pub async fn claim_due(connection: &mut PgConnection, limit: usize, after: Option<Place>) -> Result<Vec<Request>> {
     macro_rules! claim {
         ($behind:literal) => {
             concat!(
@@ -210,6 +212,7 @@ pub async fn claim_due(connection: &mut PgConnection, limit: i64, after: Option<
             )
         };
     }
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let query = match after {
         None => sqlx::query_as(claim!("")).bind(limit),
         Some((due_time, request_id)) => {
@@ -253,19 +256,35 @@ pub async fn pending(connection: &mut PgConnection, request_id: Uuid) -> Result<
     .await?)
 }
 
-/// Finishes requests; what was typed is gone with that.
+/// What became of requests.
+#[derive(Default)]
+pub struct Made {
+    /// A reset for each account, or one that says why there is none.
+    pub resets: Vec<NewReset>,
+    /// Mails to send.
+    pub events: Vec<NewEvent>,
+    /// What is kept of it for the audit.
+    pub audit: Vec<AuditEvent>,
+}
+
+/// Finishes requests and writes what became of them, in one statement; what was typed is gone with that.
 ///
 /// # Errors
 /// The database's.
-pub async fn finish(connection: &mut PgConnection, request_ids: &[Uuid]) -> Result<()> {
-    sqlx::query(
-        "UPDATE reset_requests
+pub async fn finish(connection: &mut PgConnection, request_ids: &[Uuid], made: &Made) -> Result<()> {
+    let mut statement = QueryBuilder::new("WITH resets AS (");
+    resets::push_insert(&mut statement, &made.resets);
+    statement.push("), events AS (");
+    outbox::push_insert(&mut statement, &made.events);
+    statement.push("), audit AS (");
+    audit::push_insert(&mut statement, &made.audit);
+    statement.push(
+        ") UPDATE reset_requests
          SET identifier = NULL, due_time = NULL
-         WHERE request_id = ANY($1)",
-    )
-    .bind(request_ids)
-    .execute(connection)
-    .await?;
+         WHERE request_id = ANY(",
+    );
+    statement.push_bind(request_ids).push(")");
+    statement.build().execute(connection).await?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use runtime::trace::TraceContext;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -264,35 +264,41 @@ pub async fn insert(connection: &mut PgConnection, resets: &[NewReset]) -> Resul
     if resets.is_empty() {
         return Ok(());
     }
-    sqlx::query(
+    let mut statement = QueryBuilder::new("");
+    push_insert(&mut statement, resets);
+    statement.build().execute(connection).await?;
+    Ok(())
+}
+
+/// Writes the insertion of resets into a statement: of one text, however many there are, so that it is prepared once.
+pub(super) fn push_insert(statement: &mut QueryBuilder<Postgres>, resets: &[NewReset]) {
+    statement.push(
         "INSERT INTO resets
              (reset_id, request_id, event_id, kind, user_id, organization_id, token_digest, delivery_state,
               not_sent_reason, link_state, request_time, expire_time, cool_until, requested_by, reason, support_code,
               traceparent)
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::uuid[], $6::uuid[], $7::bytea[],
-             $8::smallint[], $9::smallint[], $10::smallint[], $11::timestamptz[], $12::timestamptz[],
-             $13::timestamptz[], $14::uuid[], $15::text[], $16::text[], $17::text[])",
-    )
-    .bind(column(resets, |it| it.reset_id))
-    .bind(column(resets, |it| it.request_id))
-    .bind(column(resets, |it| it.event_id))
-    .bind(column(resets, |it| it.kind.as_i16()))
-    .bind(column(resets, |it| it.user_id))
-    .bind(column(resets, |it| it.organization_id))
-    .bind(column(resets, |it| it.token_digest.as_ref().map(|digest| digest.0.as_slice())))
-    .bind(column(resets, |it| it.delivery_state().as_i16()))
-    .bind(column(resets, |it| it.not_sent_reason.map_or(0, NotSentReason::as_i16)))
-    .bind(column(resets, |it| it.link_state().as_i16()))
-    .bind(column(resets, |it| it.request_time))
-    .bind(column(resets, |it| it.expire_time))
-    .bind(column(resets, |it| it.cool_until))
-    .bind(column(resets, |it| it.requested_by))
-    .bind(column(resets, |it| it.reason.as_str()))
-    .bind(column(resets, |it| it.support_code.as_deref()))
-    .bind(column(resets, |it| it.traceparent.as_deref()))
-    .execute(connection)
-    .await?;
-    Ok(())
+         SELECT * FROM unnest(",
+    );
+    let mut columns = statement.separated(", ");
+    columns
+        .push_bind(column(resets, |it| it.reset_id))
+        .push_bind(column(resets, |it| it.request_id))
+        .push_bind(column(resets, |it| it.event_id))
+        .push_bind(column(resets, |it| it.kind.as_i16()))
+        .push_bind(column(resets, |it| it.user_id))
+        .push_bind(column(resets, |it| it.organization_id))
+        .push_bind(column(resets, |it| it.token_digest.as_ref().map(|digest| digest.0.as_slice())))
+        .push_bind(column(resets, |it| it.delivery_state().as_i16()))
+        .push_bind(column(resets, |it| it.not_sent_reason.map_or(0, NotSentReason::as_i16)))
+        .push_bind(column(resets, |it| it.link_state().as_i16()))
+        .push_bind(column(resets, |it| it.request_time))
+        .push_bind(column(resets, |it| it.expire_time))
+        .push_bind(column(resets, |it| it.cool_until))
+        .push_bind(column(resets, |it| it.requested_by))
+        .push_bind(column(resets, |it| it.reason.as_str()))
+        .push_bind(column(resets, |it| it.support_code.as_deref()))
+        .push_bind(column(resets, |it| it.traceparent.as_deref()))
+        .push_unseparated(")");
 }
 
 /// Finds the link of a token, whatever its state, and whose account to read beside it: of a token that never was, that of
@@ -606,7 +612,7 @@ pub async fn by_support_code(connection: &mut PgConnection, code: &str) -> Resul
 /// # Errors
 /// The database's.
 pub async fn list(connection: &mut PgConnection, filter: &Filter, limit: i64) -> Result<Vec<Reset>> {
-    let mut query = sqlx::QueryBuilder::new(concat!("SELECT ", reset_columns!(), " FROM resets WHERE true"));
+    let mut query = QueryBuilder::new(concat!("SELECT ", reset_columns!(), " FROM resets WHERE true"));
     if let Some(organization_id) = filter.organization_id {
         query.push(" AND organization_id = ").push_bind(organization_id);
     }
