@@ -32,9 +32,9 @@ use crate::store::{Place, StoreError, requests, resets, users};
 
 /// Requests of one transaction.
 const BATCH: usize = 128;
-/// What comes within so long after a small batch makes up the next one: ten statements serve all of it then.
+/// What comes within so long after a small batch makes up the next one, and shares its statements.
 const GATHER: Duration = Duration::from_millis(2);
-/// Mails that are sealed before calls have their turn: a tenth of a millisecond or two each.
+/// Requests that are decided before calls have their turn: to seal a mail takes a tenth of a millisecond or two.
 const TURN: usize = 8;
 /// While many calls wait to be written the issuer rests for so many times as long as it works, up to a bound: whoever
 /// calls goes first, and what was accepted is not left lying.
@@ -95,8 +95,9 @@ async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u6
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "a batch failed, trying its requests one by one");
             for (_, request_id) in claimed {
-                if issue_alone(service, request_id, issued).await.is_err() {
+                if let Err(error) = issue_alone(service, request_id, issued).await {
                     // The database is away: none of the others would fare better.
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the others of the batch have to wait");
                     break;
                 }
             }
@@ -174,11 +175,11 @@ async fn issue(
     let trace = span.in_scope(TraceContext::current);
     let now = requests.first().map_or(OffsetDateTime::UNIX_EPOCH, |request| request.now);
     let mut batch = Batch { service, now, sent, trace, made: Made::default(), outcomes: BTreeMap::new() };
-    for (request, wanted) in requests.iter().zip(&wanted) {
-        batch.add(request, &wanted.find(&people))?;
-        if batch.made.events.len() % TURN == 0 {
-            tokio::task::yield_now().await;
+    for (requests, wanted) in requests.chunks(TURN).zip(wanted.chunks(TURN)) {
+        for (request, wanted) in requests.iter().zip(wanted) {
+            batch.add(request, &wanted.find(&people))?;
         }
+        tokio::task::yield_now().await;
     }
 
     let request_ids: Vec<Uuid> = requests.iter().map(|request| request.request_id).collect();

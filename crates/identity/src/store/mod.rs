@@ -211,7 +211,7 @@ pub fn connect_options(url: &SecretString) -> anyhow::Result<PgConnectOptions> {
 }
 
 /// One column of many rows, to be bound as an array: the statement has one text then, however many rows there are, and
-/// is planned once.
+/// is prepared once.
 fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(of).collect()
 }

@@ -190,8 +190,7 @@ pub async fn claim(
 }
 
 /// Marks published mails: they wait for a status now, and their resets are QUEUED. Those are left alone that had a
-/// status already, because the mailer may be quicker than this statement. Nobody waits for the disk: what a crash of the
-/// database takes back is published once more, and the mailer knows it again.
+/// status already, because the mailer may be quicker than this statement.
 ///
 /// # Errors
 /// The database's.
@@ -205,7 +204,6 @@ pub async fn published(connection: &mut PgConnection, events: &[(Uuid, i32)]) ->
              FROM unnest($1::uuid[], $2::integer[]) AS p (event_id, attempt)
              JOIN outbox o ON o.event_id = p.event_id
              WHERE o.attempt = p.attempt AND o.lease_time IS NOT NULL
-               AND (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL
              ORDER BY o.event_id
              FOR UPDATE OF o
          ), marked AS (

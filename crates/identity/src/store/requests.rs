@@ -272,11 +272,11 @@ pub struct Made {
 /// # Errors
 /// The database's.
 pub async fn finish(connection: &mut PgConnection, request_ids: &[Uuid], made: &Made) -> Result<()> {
-    let mut statement = QueryBuilder::new("WITH resets AS (");
+    let mut statement = QueryBuilder::new("WITH made_resets AS (");
     resets::push_insert(&mut statement, &made.resets);
-    statement.push("), events AS (");
+    statement.push("), made_events AS (");
     outbox::push_insert(&mut statement, &made.events);
-    statement.push("), audit AS (");
+    statement.push("), made_audit AS (");
     audit::push_insert(&mut statement, &made.audit);
     statement.push(
         ") UPDATE reset_requests
