@@ -97,7 +97,7 @@ async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u6
             for (_, request_id) in claimed {
                 if let Err(error) = issue_alone(service, request_id, issued).await {
                     // The database is away: none of the others would fare better.
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the others of the batch have to wait");
+                    tracing::warn!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request has to wait");
                     break;
                 }
             }
