@@ -427,12 +427,19 @@ fn tag(parameters: &Params, password: &Password, salt: &[u8], memory: &mut Memor
 }
 
 /// What is to be computed besides a hash of older parameters, so that it takes as long as one of today's: else a
-/// failed log-in would tell who has not logged in since the parameters moved. Cost is memory times passes (RFC 9106).
+/// failed log-in would tell who has not logged in since the parameters moved. A pass costs as much as it has memory; the
+/// first only writes, and costs nine tenths of one that also reads (7.8 and 8.7 ms for 19 MiB, measured).
 fn rest(older: &Params, today: &Params) -> Vec<Params> {
-    let cost = |parameters: &Params| u64::from(parameters.m_cost()) * u64::from(parameters.t_cost());
+    // In tenths of a later pass over one block.
+    const FIRST: u64 = 9;
+    const LATER: u64 = 10;
+    let of = |passes: u64| (passes * LATER).saturating_sub(LATER - FIRST);
+    let cost = |parameters: &Params| u64::from(parameters.m_cost()) * of(u64::from(parameters.t_cost()));
     let left = cost(today).saturating_sub(cost(older));
     let memory = u64::from(today.m_cost());
-    let pieces = [(memory, left / memory), (left % memory, 1)];
+    let passes = (left / memory + LATER - FIRST) / LATER;
+    let single = (left - memory * of(passes)) / FIRST;
+    let pieces = [(memory, passes), (single.min(memory), 1), (single.saturating_sub(memory), 1)];
     let parameters = |(memory, passes)| {
         let (memory, passes) = (u32::try_from(memory).ok()?, u32::try_from(passes).ok()?);
         // None where nothing is left: Argon2 has a least memory and a least number of passes.

@@ -48,9 +48,11 @@ fn a_hash_of_older_parameters_costs_as_much_as_one_of_today() {
     let parameters = |memory, passes| Params::new(memory, passes, 1, Some(TAG_BYTES)).expect("parameters");
     for (older, today, more) in [
         ((19_456, 2), (19_456, 2), vec![]),
-        ((19_456, 2), (19_456, 3), vec![(19_456, 1)]),
-        ((19_456, 2), (65_536, 2), vec![(65_536, 1), (26_624, 1)]),
-        ((8192, 3), (19_456, 2), vec![(14_336, 1)]),
+        ((19_456, 2), (19_456, 3), vec![(19_456, 1), (2161, 1)]),
+        ((19_456, 2), (65_536, 2), vec![(65_536, 1), (31_744, 1)]),
+        ((19_456, 1), (19_456, 3), vec![(19_456, 2), (2161, 1)]),
+        ((1024, 1), (10_000, 2), vec![(10_000, 1), (10_000, 1), (87, 1)]),
+        ((8192, 3), (19_456, 2), vec![(14_677, 1)]),
         ((65_536, 3), (19_456, 2), vec![]),
     ] {
         let rest = rest(&parameters(older.0, older.1), &parameters(today.0, today.1));
