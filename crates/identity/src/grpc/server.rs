@@ -1,9 +1,11 @@
 //! The public port.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use http::{Request, Response};
 use proto::identity::v1::directory_service_server::DirectoryServiceServer;
 use proto::identity::v1::identity_service_server::IdentityServiceServer;
@@ -41,6 +43,8 @@ const DRAIN: Duration = Duration::from_secs(6);
 const FORGET: Duration = Duration::from_secs(60);
 /// Descriptors for everything but callers' connections and the database's: files, broker, probes, telemetry.
 const RESERVED_DESCRIPTORS: usize = 64;
+/// Connections that may stand in line at the stop, as many as the listener's backlog holds.
+const LINE: usize = 1024;
 /// Pause when nothing can be accepted, as without descriptors: trying at once again would take a whole core.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -66,7 +70,13 @@ pub async fn serve(
     let places = Arc::new(places(&service.settings));
 
     let connections = TaskTracker::new();
-    let accepting = accept(listener, places, door, &connections, &stop);
+    let leave = CancellationToken::new();
+    let entrance = Entrance { places, door, connections: connections.clone(), leave: leave.clone() };
+    let accepting = async {
+        entrance.accept(listener, &stop).await;
+        // The port is closed by now: who is told goodbye comes again at once, and would be let in only to be cut off.
+        leave.cancel();
+    };
     let watch = health::run(&service, reporter, checks, stop.clone());
     let forget = async {
         loop {
@@ -100,42 +110,57 @@ fn places(settings: &Settings) -> Places {
     Places::new("sandi.grpc.connections", grpc.max_connections.min(possible), grpc.max_connections_per_address)
 }
 
-/// Lets connections in until stopped.
-async fn accept<S>(
-    listener: TcpListener,
+/// Where connections come in.
+struct Entrance<S> {
     places: Arc<Places>,
     door: Arc<Door<S>>,
-    connections: &TaskTracker,
-    stop: &CancellationToken,
-) where
+    connections: TaskTracker,
+    /// Tells connections to end.
+    leave: CancellationToken,
+}
+
+impl<S> Entrance<S>
+where
     S: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    let mut failing = false;
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = async {
-                places.settled().await;
-                listener.accept().await
-            } => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                failing = false;
-                if let Some(place) = places.enter(Some(peer.ip())) {
-                    set_up(&stream);
-                    connections.spawn(Arc::clone(&door).serve(stream, place, stop.clone()));
+    /// Lets connections in until stopped, and then closes the port.
+    async fn accept(&self, listener: TcpListener, stop: &CancellationToken) {
+        let mut failing = false;
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = async {
+                    self.places.settled().await;
+                    listener.accept().await
+                } => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    failing = false;
+                    self.admit(stream, peer);
+                }
+                Err(error) if is_the_peers(&error) => {}
+                Err(error) => {
+                    if !failing {
+                        tracing::error!(error = &error as &dyn std::error::Error, "no connection can be accepted");
+                    }
+                    failing = true;
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
-            Err(error) if is_the_peers(&error) => {}
-            Err(error) => {
-                if !failing {
-                    tracing::error!(error = &error as &dyn std::error::Error, "no connection can be accepted");
-                }
-                failing = true;
-                tokio::time::sleep(PAUSE).await;
-            }
+        }
+        // Those that stand in line are told goodbye like the others, and not cut off.
+        for _ in 0..LINE {
+            let Some(Ok((stream, peer))) = listener.accept().now_or_never() else { break };
+            self.admit(stream, peer);
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        if let Some(place) = self.places.enter(Some(peer.ip())) {
+            set_up(&stream);
+            self.connections.spawn(Arc::clone(&self.door).serve(stream, place, self.leave.clone()));
         }
     }
 }

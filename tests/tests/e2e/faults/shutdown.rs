@@ -1,8 +1,9 @@
 //! SIGTERM: the identity service ends in order.
 
 use std::{
-    io::Write,
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -102,6 +103,39 @@ async fn calls_under_way_succeed_although_the_program_is_told_to_end_and_others_
         world.token_to(&format!("tamu{number}@kopi.example")).await;
     }
     assert_eq!(world.sink().mails().len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_goodbye_and_comes_again_at_once_is_refused_and_not_cut_off() {
+    let mut world = World::build().wide_limits().start().await;
+    let listen = world.sandi().plan().identities[0].grpc;
+    let come_again = |stream| {
+        thread::spawn(move || {
+            await_goodbye(stream);
+            TcpStream::connect(listen).map(drop).map_err(|error| error.kind())
+        })
+    };
+    let clients: Vec<_> = hostile(listen, 50, PREFACE).into_iter().map(come_again).collect();
+    let status = world.terminate(Program::Identity, 0);
+    assert!(status.success(), "{status}");
+    for client in clients {
+        assert_eq!(client.join().expect("it runs to its end"), Err(ErrorKind::ConnectionRefused));
+    }
+}
+
+/// Reads frames until a GOAWAY (RFC 9113, 4.1 and 6.8).
+fn await_goodbye(mut stream: TcpStream) {
+    const GOAWAY: u8 = 7;
+    loop {
+        let mut header = [0; 9];
+        stream.read_exact(&mut header).expect("a frame, and a goodbye before the end");
+        let [a, b, c, kind, ..] = header;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        stream.read_exact(&mut payload).expect("the whole frame");
+        if kind == GOAWAY {
+            return;
+        }
+    }
 }
 
 /// How a call ended, when it began, and the request it made.
