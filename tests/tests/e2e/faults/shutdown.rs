@@ -115,7 +115,7 @@ async fn who_is_told_goodbye_and_comes_again_at_once_is_refused_and_not_cut_off(
             TcpStream::connect(listen).map(drop).map_err(|error| error.kind())
         })
     };
-    let clients: Vec<_> = hostile(listen, 50, PREFACE).into_iter().map(come_again).collect();
+    let clients: Vec<_> = hostile(listen, 400, PREFACE).into_iter().map(come_again).collect();
     let status = world.terminate(Program::Identity, 0);
     assert!(status.success(), "{status}");
     for client in clients {
