@@ -10,6 +10,7 @@ mod install;
 mod language;
 mod mailbox;
 mod place;
+mod protections;
 mod screenshots;
 mod shell;
 mod signals;
@@ -17,6 +18,7 @@ mod test;
 mod timing;
 mod up;
 mod upgrade;
+mod worktree;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -53,6 +55,8 @@ enum Command {
     Bench(bench::Options),
     /// Tries every decoder and parser of foreign bytes for minutes; into docs/security-tests.md.
     Fuzz(fuzz::Options),
+    /// Takes each protection away and sees that a test fails; into docs/security-tests.md.
+    Protections(protections::Options),
     /// Runs an older build and this one side by side, as in an upgrade.
     Upgrade(upgrade::Options),
     /// Asks for known weaknesses of our dependencies, where the database of advisories can be fetched.
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         Command::Timing(options) => timing::timing(&options),
         Command::Bench(options) => bench::bench(&options),
         Command::Fuzz(options) => fuzz::fuzz(&options),
+        Command::Protections(options) => protections::protections(&options),
         Command::Upgrade(options) => upgrade::upgrade(&options),
         Command::Advisories => test::advisories(),
         Command::Mailbox(options) => mailbox::serve(options),

@@ -14,6 +14,7 @@ mod forgery;
 mod gateway;
 mod guessing;
 mod hardening;
+mod hashes;
 mod journeys;
 mod leaks;
 mod mail_programs;

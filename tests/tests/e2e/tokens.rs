@@ -1,5 +1,6 @@
-//! The token: what spends it, what ends it, and that one answer says nothing about which.
+//! The token: what it is made of, what spends it, what ends it, and that one answer says nothing about which.
 
+mod chance;
 mod ending;
 mod one_answer;
 mod spending;

@@ -66,14 +66,13 @@ async fn set(
     }
     let (attempt, seat) = guesses::begin(service, call, user_id, seat, session).await?;
     let stored_hash = person.as_ref().and_then(|person| person.password_hash.clone());
-    let checked =
-        match service.hasher.verify(Some(seat), current_password.clone(), stored_hash.clone(), &call.patience).await {
-            Ok(checked) => checked,
-            Err(error) => return Err(attempt.withdrawn(service, error).await),
-        };
-    let (person, stored_hash) = match (person, stored_hash) {
-        (Some(person), Some(stored_hash)) if checked.matches && person.is_active() => (person, stored_hash),
-        (person, _) => {
+    let checked = match service.hasher.verify(Some(seat), current_password.clone(), stored_hash, &call.patience).await {
+        Ok(checked) => checked,
+        Err(error) => return Err(attempt.withdrawn(service, error).await),
+    };
+    let person = match person {
+        Some(person) if checked.matches && person.is_active() => person,
+        person => {
             attempt.failed(service).await?;
             return Err(mismatch(call, person.as_ref()));
         }
@@ -83,9 +82,7 @@ async fn set(
     credentials::judge(service, call, &person, &new_password, Some(&current_password)).await?;
     let password_hash = credentials::hash(service, call, new_password).await?;
 
-    let version = call
-        .until_settled(service, || store(service, call, once, person.user_id, &stored_hash, &password_hash))
-        .await?;
+    let version = call.until_settled(service, || store(service, call, once, &person, &password_hash)).await?;
     service.relay_bell.notify_one();
     Ok(version)
 }
@@ -110,10 +107,10 @@ async fn store(
     service: &Service,
     call: &Call,
     once: Option<&Once>,
-    user_id: Uuid,
-    replaces: &str,
+    checked: &Person,
     password_hash: &str,
 ) -> Result<i64> {
+    let user_id = checked.user_id;
     let mut transaction = service.store.begin().await?;
     if let Some(stored) = idempotency::claim(&mut transaction, call, once).await? {
         return stored.credential_version.ok_or(Error::IdempotencyMismatch);
@@ -121,9 +118,9 @@ async fn store(
     let Some(person) = users::lock(&mut transaction, user_id).await?.filter(Person::is_active) else {
         return Err(mismatch(call, None));
     };
-    // The current password was checked against this hash; another one means that it is current no more.
+    // The current password was checked under this version; under another one it may be current no more.
     let Some((credential_version, change_time)) =
-        users::set_password(&mut transaction, user_id, password_hash, Some(replaces)).await?
+        users::set_password(&mut transaction, user_id, password_hash, Some(checked.credential_version)).await?
     else {
         return Err(mismatch(call, Some(&person)));
     };

@@ -178,8 +178,9 @@ pub async fn update(connection: &mut PgConnection, person: &Person, address_chan
     Ok(())
 }
 
-/// Sets a password and ends the sessions made under older versions. With `replaces`, only if that
-/// hash still stands. Returns the new credential version and the time, or nothing if it no longer stood.
+/// Sets a password and ends the sessions made under older versions. With `replaces`, only if that credential version
+/// still stands: a hash may have been renewed meanwhile, of the same password. Returns the new credential version and
+/// the time, or nothing if it no longer stood.
 ///
 /// # Errors
 /// The database's.
@@ -187,13 +188,13 @@ pub async fn set_password(
     connection: &mut PgConnection,
     user_id: Uuid,
     password_hash: &str,
-    replaces: Option<&str>,
+    replaces: Option<i64>,
 ) -> Result<Option<(i64, OffsetDateTime)>> {
     Ok(sqlx::query_as(
         "UPDATE users
          SET password_hash = $2, credential_version = credential_version + 1,
              password_change_time = now(), update_time = now()
-         WHERE user_id = $1 AND ($3::text IS NULL OR password_hash = $3)
+         WHERE user_id = $1 AND ($3::bigint IS NULL OR credential_version = $3)
          RETURNING credential_version, password_change_time",
     )
     .bind(user_id)
