@@ -25,8 +25,9 @@ use crate::domain::smtp_code::is_ours;
 use crate::domain::states::{DeliveryEvent, NotSentReason, ResetKind};
 use crate::group::{Bounds, Group, Groups, Missed, Write};
 use crate::service::Service;
+use crate::store::delivery_attempts::{self, NewAttempt};
 use crate::store::outbox::{self, NextAttempt, Waiting};
-use crate::store::resets::{self, Moved, NewAttempt};
+use crate::store::resets::{self, Moved};
 use crate::store::{StoreError, Transaction, users};
 use status::Status;
 
@@ -245,7 +246,7 @@ async fn apply(
     let made = statuses.iter().filter(|status| status.outcome != Outcome::Again);
     let attempts: Vec<NewAttempt<'_>> = made.map(|status| status.attempt()).collect();
     if !attempts.is_empty() {
-        resets::record_attempts(transaction, &attempts).await?;
+        delivery_attempts::record(transaction, &attempts).await?;
     }
 
     let news = News::of(service, &statuses, &waiting);

@@ -175,8 +175,8 @@ async fn issue(
     let trace = span.in_scope(TraceContext::current);
     let now = requests.first().map_or(OffsetDateTime::UNIX_EPOCH, |request| request.now);
     let mut batch = Batch { service, now, sent, trace, made: Made::default(), outcomes: BTreeMap::new() };
-    for (requests, wanted) in requests.chunks(TURN).zip(wanted.chunks(TURN)) {
-        for (request, wanted) in requests.iter().zip(wanted) {
+    for (turn, wanted) in requests.chunks(TURN).zip(wanted.chunks(TURN)) {
+        for (request, wanted) in turn.iter().zip(wanted) {
             batch.add(request, &wanted.find(&people))?;
         }
         tokio::task::yield_now().await;

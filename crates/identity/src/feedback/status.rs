@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::smtp_code::condemns_address;
 use crate::domain::states::DeliveryState;
-use crate::store::resets::NewAttempt;
+use crate::store::delivery_attempts::NewAttempt;
 
 /// Longest text of a field that is stored.
 const MAX_TEXT: usize = 255;

@@ -11,9 +11,10 @@ use crate::domain::password::PasswordPolicy;
 use crate::domain::smtp_code;
 use crate::domain::states::{DeliveryState, LinkState, NotSentReason, ResetKind};
 use crate::store::audit::Kept;
+use crate::store::delivery_attempts::Attempt;
 use crate::store::organizations::Organization;
 use crate::store::requests::Request;
-use crate::store::resets::{Attempt, Reset};
+use crate::store::resets::Reset;
 use crate::store::users::Person;
 
 /// A moment.

@@ -13,7 +13,8 @@ use crate::domain::states::UserState;
 use crate::domain::time_zone::TimeZone;
 use crate::domain::username::canonical_for_lookup;
 use crate::service::Service;
-use crate::store::resets::{self, Attempt, Filter, Reset};
+use crate::store::delivery_attempts::Attempt;
+use crate::store::resets::{self, Filter, Reset};
 use crate::store::users::{self, Person};
 use crate::store::{StoreError, Transaction, audit};
 

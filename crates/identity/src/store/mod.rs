@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod canary;
 mod check;
+pub mod delivery_attempts;
 pub mod error;
 pub mod guesses;
 pub mod idempotency;
