@@ -234,6 +234,27 @@ mod tests {
     }
 
     #[test]
+    fn the_file_is_read_and_one_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("callers.toml");
+        assert!(format!("{:#}", Callers::load(&path).err().expect("refused")).contains("cannot be read"));
+        std::fs::write(&path, file("gateway", DIGEST_OF_TEST, "password.reset")).expect("written");
+        let callers = Callers::load(&path).expect("parses");
+        assert!(callers.authenticate(&bearer("test"), &Peer::default()).is_some());
+    }
+
+    #[test]
+    fn a_name_has_1_to_64_plain_characters() {
+        let parses = |name: &str| Callers::parse(&file(name, DIGEST_OF_TEST, "password.reset")).is_ok();
+        for good in ["a", "crm-1.internal_x", &"a".repeat(64)] {
+            assert!(parses(good), "{good}");
+        }
+        for bad in ["", " ", "a b", "a/b", "kopié", &"a".repeat(65)] {
+            assert!(!parses(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_named_without_digests() {
         for (text, says) in [
             (file("gateway", "abc", "password.reset"), "64 hexadecimal digits"),

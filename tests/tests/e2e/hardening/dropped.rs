@@ -59,7 +59,8 @@ async fn give_up(world: &World, calls: impl Iterator<Item = (usize, Call)>) -> u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_given_up_at_any_moment_leave_no_transaction_open_and_no_connection_broken() {
-    let world = World::build().mailers(0).wide_limits().set("identity.database.max_connections=4").start().await;
+    let world = World::build().mailers(0).wide_limits().set("identity.database.max_connections=4");
+    let world = world.log("info,sqlx::postgres::notice=warn").start().await;
     let kopi = world.organization("kopi").await;
     let mut users = Vec::new();
     for number in 0..20 {
@@ -98,7 +99,8 @@ async fn calls_given_up_at_any_moment_leave_no_transaction_open_and_no_connectio
         assert!(answer.message().windows(id.len()).any(|it| it == id.as_bytes()), "{name} is still {name}");
     }
     let log = world.log(Program::Identity, 0);
-    for sign in ["25P02", "panicked"] {
+    // The database warns of a BEGIN in a transaction that somebody has left open.
+    for sign in ["25P02", "already a transaction", "panicked"] {
         assert!(!log.contains(sign), "{sign} in {log}");
     }
 }

@@ -90,8 +90,8 @@ fn a_token_of_the_issuer_names_the_user() {
         for claims in [
             claims(),
             with("aud", json!(["other", "sandi"])),
-            with("nbf", json!(NOW + 4)),
-            with("iat", json!(NOW + 4)),
+            with("nbf", json!(NOW + 5)),
+            with("iat", json!(NOW + 5)),
             with("iat", json!(NOW - 540)),
             with("exp", json!(NOW as f64 + 0.5)),
             with("role", json!("owner")),
@@ -205,4 +205,37 @@ fn a_file_of_keys_that_cannot_be_meant_is_refused() {
     encrypts.jwk.common.public_key_use = Some(jsonwebtoken::jwk::PublicKeyUse::Encryption);
     let kept = keys(&[&ed, &encrypts], &all).expect("one is left");
     assert!(kept.find(Some("a")).is_some() && kept.find(Some("b")).is_none());
+}
+
+#[test]
+fn the_settings_say_whose_keys_are_believed_and_for_which_algorithms() {
+    let (ed, rsa) = (Signer::ed25519(Some("a")), Signer::rsa(rsa::KeySize::Rsa2048, Some("b")));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("jwks.json");
+    let set = JwkSet { keys: vec![ed.jwk.clone(), rsa.jwk.clone()] };
+    std::fs::write(&file, serde_json::to_string(&set).expect("JSON")).expect("written");
+    let load = |algorithms: &[&str], jwks_file: Option<&std::path::Path>| {
+        let settings = ActorsSettings {
+            issuer: "gateway".into(),
+            audience: "sandi".into(),
+            algorithms: algorithms.iter().map(|name| (*name).to_owned()).collect(),
+            jwks_file: jwks_file.map(Into::into),
+            ..ActorsSettings::default()
+        };
+        let now = OffsetDateTime::from_unix_timestamp(NOW).expect("a time");
+        Actors::load(&settings, Arc::new(FixedClock::new(now))).expect("it is read")
+    };
+    let nobody = load(&["EdDSA"], None);
+    assert!(nobody.keys().is_none() && nobody.verify(&ed.sign(&claims())).is_err());
+    for (algorithms, signers) in
+        [(vec!["EdDSA"], vec![&ed]), (vec!["RS256"], vec![&rsa]), (vec!["EdDSA", "RS256"], vec![&ed, &rsa])]
+    {
+        let actors = load(&algorithms, Some(&file));
+        assert!(actors.keys().is_some(), "they are watched");
+        for signer in [&ed, &rsa] {
+            let believed = signers.iter().any(|it| it.header.alg == signer.header.alg);
+            assert_eq!(actors.verify(&signer.sign(&claims())).is_ok(), believed, "{algorithms:?}");
+        }
+    }
+    assert_eq!(algorithm("HS256"), None);
 }
