@@ -4,10 +4,11 @@
 #
 #   setup.sh FOLDER        a second run changes nothing
 #
-# Needs bash, coreutils and openssl.
+# Needs bash, coreutils, sed and openssl.
 set -euo pipefail
 umask 077
 folder=$1
+definitions=$(cd "$(dirname "$0")/.." && pwd)/rabbitmq/definitions.json
 cd "$folder"
 mkdir -p identity/keys identity/tls owner mailer/keys servers/tls clients gateway/tls
 
@@ -59,37 +60,29 @@ secret > servers/grafana-password
 operator=$(secret)
 echo "$operator" > servers/rabbitmq-password
 printf "SANDI_OWNER_PASSWORD=%s\nSANDI_SERVICE_PASSWORD=%s\n" "$owner" "$service" > servers/roles.env
-echo "postgres://sandi_owner:$owner@postgres/sandi" > owner/database-owner-url
-echo "postgres://sandi_identity:$service@postgres/sandi" | tee identity/database-url > owner/database-url
+# Within compose's own network the database speaks without TLS; elsewhere let it be sslmode=verify-full.
+echo "postgres://sandi_owner:$owner@postgres/sandi?sslmode=disable" > owner/database-owner-url
+echo "postgres://sandi_identity:$service@postgres/sandi?sslmode=disable" | tee identity/database-url > owner/database-url
 echo "amqp://sandi_identity:$broker_identity@rabbitmq/sandi" > identity/amqp-url
 echo "amqp://sandi_mailer:$broker_mailer@rabbitmq/sandi" > mailer/amqp-url
 echo "$smtp" > mailer/smtp-password
 echo "sandi:$smtp" > servers/smtp-login
 
-# RabbitMQ reads its users once more at each start. The rights are those of `topology::permissions`.
-user() { printf '{"name":"%s","password":"%s","tags":"%s"}' "$1" "$2" "$3"; }
-rights() { printf '{"user":"%s","vhost":"sandi","configure":"%s","write":"%s","read":"%s"}' "$@"; }
-cat > servers/users.json <<END
-{
-  "users": [
-    $(user operator "$operator" administrator),
-    $(user sandi_identity "$broker_identity" ""),
-    $(user sandi_mailer "$broker_mailer" "")
-  ],
-  "vhosts": [{"name": "sandi"}],
-  "permissions": [
-    $(rights operator '.*' '.*' '.*'),
-    $(rights sandi_identity \
-        '^identity\\.(events|mail-status|parked)$' \
-        '^identity\\.(events|mail-status|parked)$' \
-        '^(identity\\.(mail-status|parked)|mailer\\.events)$'),
-    $(rights sandi_mailer \
-        '^mailer\\.(events|requests|parked)$' \
-        '^mailer\\.(events|requests|parked)$' \
-        '^(mailer\\.(requests|parked)|identity\\.events)$')
-  ]
+# RabbitMQ reads this once more at each start: rabbitmq/definitions.json, in which the users have passwords now. The
+# operator is an administrator too: he looks around in the management page.
+log_in() { # NAME PASSWORD TAGS
+    local text
+    text=$(sed "/\"name\": \"$1\"/,/\"tags\"/ {
+        s/\"password_hash\": \"\"/\"password\": \"$2\"/
+        s/\"tags\": \[\]/\"tags\": [$3]/
+    }" servers/users.json)
+    [[ $text == *"\"password\": \"$2\""* ]] || { echo "setup: $definitions has no user $1" >&2; exit 1; }
+    echo "$text" > servers/users.json
 }
-END
+cat "$definitions" > servers/users.json
+log_in sandi_identity "$broker_identity" ""
+log_in sandi_mailer "$broker_mailer" ""
+log_in sandi_operator "$operator" '"administrator"'
 
 # Callers: each has a token, the service its digest alone.
 caller() { # NAME SCOPES

@@ -3,6 +3,8 @@
 mod broker_tls;
 mod certificates;
 mod commands;
+mod database_tls;
+mod front;
 mod keys;
 mod post;
 mod run;

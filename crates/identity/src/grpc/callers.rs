@@ -229,6 +229,20 @@ mod tests {
         assert_eq!(name(&bearer("wrong"), &["crm.internal"]), None, "who sends a token is judged by it");
     }
 
+    #[test]
+    fn a_certificate_name_is_taken_as_it_stands_and_is_no_pattern() {
+        let parses = |name: &str| {
+            let text = format!("[[callers]]\nname = \"crm\"\ncertificate_names = [\"{name}\"]\nscopes = []\n");
+            Callers::parse(&text).is_ok()
+        };
+        for good in ["crm.internal", "spiffe://kopi/crm"] {
+            assert!(parses(good), "{good}");
+        }
+        for bad in ["", "*.internal", "crm internal", "krém.internal"] {
+            assert!(!parses(bad), "{bad}");
+        }
+    }
+
     fn bearer(token: &str) -> http::HeaderMap {
         [(http::header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"))].into_iter().collect()
     }
@@ -259,6 +273,7 @@ mod tests {
         for (text, says) in [
             (file("gateway", "abc", "password.reset"), "64 hexadecimal digits"),
             (file("gateway", DIGEST_OF_TEST, "password.rest"), "no scope"),
+            (file("gateway", DIGEST_OF_TEST, "password.rest"), "there are password.reset, "),
             (file("", DIGEST_OF_TEST, "password.reset"), "name"),
             (String::new(), "no caller"),
         ] {

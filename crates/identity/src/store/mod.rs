@@ -17,6 +17,7 @@ pub mod resets;
 mod session;
 pub mod users;
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use opentelemetry::metrics::Histogram;
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -198,7 +199,9 @@ fn boxed<F: Future>(asked: F) -> Pin<Box<F>> {
     Box::pin(asked)
 }
 
-/// Options of a connection; statements are not logged by us.
+/// Options of a connection; statements are not logged by us. TLS "if possible", which is also what a URL without `sslmode`
+/// asks for, is TLS with the server's name verified, except on this machine: whoever can cut the line could else have the
+/// password in clear. Only `sslmode=disable` goes without.
 ///
 /// # Errors
 /// The URL is not one of PostgreSQL.
@@ -208,7 +211,18 @@ pub fn connect_options(url: &SecretString) -> anyhow::Result<PgConnectOptions> {
     let named = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
     let options = url.parse::<PgConnectOptions>().ok().filter(|_| named);
     let options = options.context("must be a PostgreSQL URL: postgres://user:password@host/database")?;
+    let options = match options.get_ssl_mode() {
+        PgSslMode::Allow | PgSslMode::Prefer if !is_local(&options) => options.ssl_mode(PgSslMode::VerifyFull),
+        _ => options,
+    };
     Ok(options.application_name("sandi-identity").disable_statement_logging())
+}
+
+/// Whether the server is reached without a network.
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let loopback = host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    loopback || host == "localhost" || host.starts_with('/') || options.get_socket().is_some()
 }
 
 /// One column of many rows, to be bound as an array: the statement has one text then, however many rows there are, and
@@ -233,6 +247,26 @@ pub async fn now(transaction: &mut Transaction) -> Result<OffsetDateTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_elsewhere_is_reached_by_tls_unless_the_url_says_no() {
+        use PgSslMode::{Disable, Prefer, Require, VerifyFull};
+        for (url, mode) in [
+            ("postgres://a@db.internal/s", VerifyFull),
+            ("postgres://a@db.internal/s?sslmode=prefer", VerifyFull),
+            ("postgres://a@db.internal/s?sslmode=require", Require),
+            ("postgres://a@db.internal/s?sslmode=disable", Disable),
+            ("postgres://a@203.0.113.7/s", VerifyFull),
+            ("postgres://a@127.0.0.1/s", Prefer),
+            ("postgres://a@[::1]/s", Prefer),
+            ("postgres://a@localhost/s", Prefer),
+            ("postgres://a@%2Frun%2Fpostgresql/s", Prefer),
+            ("postgres:///s?host=/run/postgresql", Prefer),
+        ] {
+            let found = connect_options(&url.into()).expect("a URL").get_ssl_mode();
+            assert_eq!(format!("{found:?}"), format!("{mode:?}"), "{url}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_share_is_waited_for_no_longer_than_a_session() {

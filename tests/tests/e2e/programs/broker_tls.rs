@@ -1,53 +1,14 @@
 //! A broker behind the certificate of a private authority.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::fs;
 
 use e2e::{Person, World, world::Program};
 use proto::identity::v1::DeliveryState;
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-};
-use tokio_rustls::TlsAcceptor;
 
-use super::tls::{Authority, Issued};
-
-/// Speaks TLS on a port of its own and passes on what it hears. Gives the port.
-async fn encrypted(to: u16, issued: &Issued) -> u16 {
-    let certificate = CertificateDer::from_pem_file(&issued.certificate).expect("it is one");
-    let key = PrivateKeyDer::from_pem_file(&issued.key).expect("it is one");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("there are some")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("they belong together");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    tokio::spawn(async move {
-        while let Ok((accepted, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                // Whoever does not trust us hangs up here.
-                let Ok(mut encrypted) = acceptor.accept(accepted).await else { return };
-                let mut plain =
-                    TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, to))).await.expect("a broker");
-                let _ = copy_bidirectional(&mut encrypted, &mut plain).await;
-            });
-        }
-    });
-    port
-}
+use super::{
+    front::{First, encrypted},
+    tls::Authority,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_authority_of_the_brokers_is_trusted_where_it_is_set() {
@@ -59,7 +20,7 @@ async fn a_private_authority_of_the_brokers_is_trusted_where_it_is_set() {
     fs::write(&ca, authority.pem()).expect("it is written");
     let plain = world.rabbitmq().mailer_url(world.vhost());
     let to = plain.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()?.parse().ok()).expect("it has a port");
-    let port = encrypted(to, &authority.issue(&world, "broker")).await;
+    let port = encrypted(to, &authority.issue(&world, "broker"), First::Tls).await;
 
     for (program, name) in [(Program::Mailer, "mailer"), (Program::Identity, "identity")] {
         world.kill(program, 0);
