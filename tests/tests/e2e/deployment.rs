@@ -1,5 +1,7 @@
 //! What `deploy/` holds, tried: the secrets and the users that compose makes.
 
+mod containers;
+
 use std::{
     fs,
     path::{Path, PathBuf},
