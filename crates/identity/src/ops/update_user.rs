@@ -91,18 +91,14 @@ async fn authority(transaction: &mut Transaction, call: &Call, command: &UpdateU
 async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<Person> {
     let mut transaction = service.store.begin().await?;
     let authority = authority(&mut transaction, call, command).await?;
-    let old = users::lock(&mut transaction, command.user_id)
-        .await?
-        .filter(|person| authority.sees(Some(person.organization.organization_id)))
-        .ok_or(Error::UserNotFound)?;
-    call.note_person(&old);
+    let old = access::target(call, &authority, users::lock(&mut transaction, command.user_id).await?)?;
     // Where no actor's language came first.
     call.speaks_to(&old);
     if command.changes_standing() {
-        access::may_change_standing(&authority, &old)?;
+        access::may_change_standing(call, &authority, &old)?;
     }
     if let Some(role) = command.role {
-        access::may_grant(&authority, role)?;
+        access::may_grant(call, &authority, role)?;
     }
     let mut new = changed(&old, command)?;
     keep_an_owner(&mut transaction, &old, &new).await?;
