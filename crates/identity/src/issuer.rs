@@ -130,8 +130,9 @@ async fn put_off(service: &Service, request_id: Uuid, ours: bool, issued: &Count
         && tries.is_some_and(|tries| tries >= MAX_TRIES)
         && let Some(request) = requests::claim(&mut transaction, request_id).await?
     {
-        let reset = without_mail(service, &request, None, NotSentReason::Internal, None);
-        requests::finish(&mut transaction, &[request_id], &Made { resets: vec![reset], ..Made::default() }).await?;
+        let mut batch = Batch::new(service, request.now, HashMap::new(), TraceContext::default());
+        batch.refuse(&request, None, NotSentReason::Internal, None);
+        requests::finish(&mut transaction, &[request_id], &batch.made).await?;
         count(issued, "internal");
     }
     transaction.commit().await?;
@@ -174,7 +175,7 @@ async fn issue(
     let span = tracing::info_span!("issue_batch", otel.kind = "internal", batch.size = requests.len());
     let trace = span.in_scope(TraceContext::current);
     let now = requests.first().map_or(OffsetDateTime::UNIX_EPOCH, |request| request.now);
-    let mut batch = Batch { service, now, sent, trace, made: Made::default(), outcomes: BTreeMap::new() };
+    let mut batch = Batch::new(service, now, sent, trace);
     for (turn, wanted) in requests.chunks(TURN).zip(wanted.chunks(TURN)) {
         for (request, wanted) in turn.iter().zip(wanted) {
             batch.add(request, &wanted.find(&people))?;
@@ -241,7 +242,11 @@ struct Batch<'s> {
     outcomes: BTreeMap<&'static str, u64>,
 }
 
-impl Batch<'_> {
+impl<'s> Batch<'s> {
+    fn new(service: &'s Service, now: OffsetDateTime, sent: HashMap<Uuid, Vec<SentMail>>, trace: TraceContext) -> Self {
+        Self { service, now, sent, trace, made: Made::default(), outcomes: BTreeMap::new() }
+    }
+
     /// Decides about one request.
     fn add(&mut self, request: &Request, accounts: &[&Person]) -> Result<(), EventError> {
         let _in_its_trace = self.span(request).entered();

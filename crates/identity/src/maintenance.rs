@@ -30,7 +30,7 @@ pub async fn run(service: Arc<Service>, stop: CancellationToken) {
 async fn tidy(service: &Service, stop: &CancellationToken) -> Result<(), StoreError> {
     let retention = &service.settings.retention;
     let mut connection = service.background.connection().await?;
-    if let Err(error) = maintenance::maintain_audit_partitions(&mut connection, retention.audit).await {
+    if let Err(error) = maintenance::maintain_audit_partitions(&mut connection).await {
         // Somebody reads the audit for long; there are two months of partitions to spare.
         tracing::info!(error = &error as &dyn std::error::Error, "the audit's partitions are looked after later");
     }

@@ -348,7 +348,7 @@ pub struct RetentionSettings {
     /// Requests, resets and delivery attempts.
     #[serde(with = "runtime::config::duration")]
     pub resets: Duration,
-    /// Audit events, dropped by whole months.
+    /// Audit events, dropped by whole months; `migrate` writes it into the database.
     #[serde(with = "runtime::config::duration")]
     pub audit: Duration,
     /// Stored answers of idempotent calls.

@@ -1,14 +1,19 @@
 //! What was done, by whom, to whom, and how it ended.
 
-use e2e::{Person, Refusal, World, client::Client, people::PASSWORD, refused};
+use e2e::{
+    Person, Refusal, World,
+    client::Client,
+    people::{self, PASSWORD},
+    refused,
+};
 use futures::{StreamExt, stream};
 use proto::identity::v1::{
-    AuditEvent, CheckResetRequest, GetUserRequest, ListAuditEventsRequest, ListAuditEventsResponse, Role,
-    UpdateUserRequest, User, VerifyPasswordRequest, get_user_request::Key,
+    AuditEvent, CheckResetRequest, GetUserRequest, ListAuditEventsRequest, ListAuditEventsResponse, ListUsersRequest,
+    RevokeResetRequest, Role, UpdateUserRequest, User, UserState, VerifyPasswordRequest, get_user_request::Key,
 };
 use tonic::{Code, Response, Status};
 
-use crate::calls::{admin_reset, settled};
+use crate::calls::{admin_reset, change_password, set_state, settled};
 
 async fn list(client: Client, request: ListAuditEventsRequest) -> Result<Response<ListAuditEventsResponse>, Status> {
     client.support.clone().list_audit_events(request).await
@@ -95,6 +100,100 @@ async fn what_happened_to_a_user_is_told_from_the_request_to_the_new_password() 
     let (before, after) = (all(&world, before, 10).await, all(&world, after, 10).await);
     assert_eq!([after.clone(), before.clone()].concat(), events);
     assert_eq!(after.last(), Some(reset), "from_time is included, to_time is not");
+}
+
+#[tokio::test]
+async fn what_somebody_tried_who_may_not_is_told_of_the_person_it_was_about() {
+    let world = World::build().wide_limits().caller("portal", &["directory.read"]).start().await;
+    let (kopi, teh) = (world.organization("kopi").await, world.organization("teh").await);
+    let owner = world.user(&kopi, Person::named("sari").role(Role::Owner).email("sari@kopi.example")).await;
+    let siti = world.user(&kopi, Person::named("siti").role(Role::Admin).password("")).await;
+    let dian = world.user(&kopi, Person::named("dian").role(Role::Admin).password("")).await;
+    set_state(world.crm(), &dian, UserState::Disabled).await.expect("the system of record may");
+    let budi = world.user(&kopi, Person::named("budi")).await;
+    let tono = world.user(&teh, Person::named("tono").role(Role::Admin).password("")).await;
+    let nobody = User { user_id: uuid::Uuid::from_u128(7).to_string(), ..User::default() };
+    let reset_id = admin_reset(world.gateway(), &owner, &owner).await.expect("an owner may").into_inner().reset_id;
+    settled(&world).await;
+    let of_owner = || ListAuditEventsRequest { user_id: owner.user_id.clone(), ..Default::default() };
+    let before = all(&world, of_owner(), 500).await.len();
+
+    for actor in [&siti, &tono, &budi, &dian, &nobody] {
+        refused(admin_reset(world.gateway(), actor, &owner).await);
+        let request =
+            RevokeResetRequest { reset_id: reset_id.clone(), actor: people::actor(actor), ..Default::default() };
+        refused(world.gateway().support.revoke_reset(request).await);
+    }
+    let renamed = User { user_id: owner.user_id.clone(), email: "siti@kopi.example".to_owned(), ..User::default() };
+    for actor in [&siti, &tono] {
+        let request =
+            UpdateUserRequest { user: Some(renamed.clone()), actor: people::actor(actor), ..Default::default() };
+        refused(world.crm().directory.update_user(request).await);
+    }
+    let mut events = all(&world, of_owner(), 500).await;
+    events.truncate(events.len() - before);
+    events.reverse();
+    let [higher, elsewhere, member, disabled, unknown] = [
+        ("ACTOR_NOT_ALLOWED", "user of a higher rank"),
+        ("USER_NOT_FOUND", "another organisation"),
+        ("ACTOR_NOT_ALLOWED", "actor is a member"),
+        ("ACTOR_INVALID", "actor disabled"),
+        ("ACTOR_INVALID", "unknown actor"),
+    ];
+    let mut expected = Vec::new();
+    for (outcome, cause) in [higher, elsewhere, member, disabled, unknown] {
+        expected.push(("AdminReset", outcome, cause));
+        let outcome = if outcome == "USER_NOT_FOUND" { "RESET_NOT_FOUND" } else { outcome };
+        expected.push(("RevokeReset", outcome, cause));
+    }
+    expected.push(("UpdateUser", "ACTOR_NOT_ALLOWED", "user of no lower rank"));
+    expected.push(("UpdateUser", elsewhere.0, elsewhere.1));
+    assert_eq!(outcomes(&events), expected);
+    assert_eq!(events[0].actor_user_id, siti.user_id);
+    for event in events.iter().filter(|event| event.action == "RevokeReset" || event.cause == elsewhere.1) {
+        assert_eq!(event.organization_id, kopi.organization_id, "{event:?}");
+    }
+
+    // Also of looks.
+    let before = all(&world, ListAuditEventsRequest::default(), 500).await.len();
+    let look = |actor| ListUsersRequest {
+        organization_id: kopi.organization_id.clone(),
+        actor: people::actor(actor),
+        ..Default::default()
+    };
+    refused(world.gateway().directory.list_users(look(&budi)).await);
+    refused(world.client("portal", 0).directory.list_users(look(&siti)).await);
+    refused(world.gateway().directory.list_users(look(&tono)).await);
+    let mut looked = all(&world, ListAuditEventsRequest::default(), 500).await;
+    looked.truncate(looked.len() - before);
+    let told =
+        [("ListUsers", "SCOPE_MISSING", "assert-actor"), ("ListUsers", "ACTOR_NOT_ALLOWED", "actor is a member")];
+    assert_eq!(outcomes(&looked), told, "and not that there is nothing for an admin of elsewhere");
+    assert!(looked.iter().all(|event| event.organization_id == kopi.organization_id), "{looked:?}");
+}
+
+#[tokio::test]
+async fn a_right_current_password_is_told_of_also_when_the_new_one_is_rejected() {
+    let world = World::build().mailers(0).wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    let budi = world.user(&kopi, Person::named("budi")).await;
+    for (current, new, reason) in [
+        (PASSWORD, "pendek", "PASSWORD_REJECTED"),
+        ("wrong", "pendek", "PASSWORD_MISMATCH"),
+        // Refused before anything is looked at.
+        (PASSWORD, "", "PASSWORD_REJECTED"),
+    ] {
+        assert_eq!(refused(change_password(world.gateway(), &budi, current, new).await).reason, reason);
+    }
+    let events = all(&world, ListAuditEventsRequest { user_id: budi.user_id, ..Default::default() }, 10).await;
+    assert_eq!(
+        outcomes(&events),
+        [
+            ("ChangePassword", "PASSWORD_MISMATCH", "wrong password"),
+            ("ChangePassword", "PASSWORD_REJECTED", "right current password"),
+            ("CreateUser", "ok", ""),
+        ]
+    );
 }
 
 #[tokio::test]

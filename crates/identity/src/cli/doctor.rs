@@ -41,6 +41,11 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     tell("clock", within(clock(&parts.service)).await);
     tell("hashing", within(hashing(&parts.service)).await);
     tell("broker", within(queues(parts.broker)).await);
+    match within(audit(&parts.service)).await {
+        Ok(text) => say(&format!("ok       audit: {text}")),
+        // It works, and may be meant so.
+        Err(text) => say(&format!("warning  audit: {text}")),
+    }
     match failed {
         0 => Ok(()),
         count => Err(Failure::Failed(anyhow::anyhow!("{count} of the checks failed"))),
@@ -58,6 +63,19 @@ async fn database(service: &Service) -> Found {
     let answered = begun.elapsed().as_millis();
     service.store.check_room().await?;
     Ok(format!("answers in {answered} ms, is at this version, takes writes and has room"))
+}
+
+async fn audit(service: &Service) -> Found {
+    let kept = service.store.audit_keeping().await.map_err(|error| error.to_string())?;
+    if kept.is_ours_to_change {
+        return Err("the service works as the owner of its tables, so nothing protects the audit from it; give it \
+                    a role of its own, and `identity migrate` the owner's (database.migrate_url)"
+            .to_owned());
+    }
+    if kept.retention != Some(service.settings.retention.audit) {
+        return Err("is not kept for as long as retention.audit says; run `identity migrate`".to_owned());
+    }
+    Ok("the service can only read it and add to it".to_owned())
 }
 
 async fn clock(service: &Service) -> Found {

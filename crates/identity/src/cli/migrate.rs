@@ -8,7 +8,7 @@ use crate::serve::database_url;
 use crate::settings::Settings;
 use crate::store::migrate;
 
-/// Applies the migrations as the owner, and lends the service's role what it needs.
+/// Applies the migrations as the owner, writes how long the audit is kept, and lends the service's role what it needs.
 pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let database = &settings.database;
     let service = database_url(settings)?;
@@ -18,7 +18,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     } else {
         service.clone()
     };
-    let count = migrate::run(&owner, &service).await?;
+    let count = migrate::run(&owner, &service, settings.retention.audit).await?;
     say(&format!("the database is at version {count} of {count}"));
     Ok(())
 }

@@ -136,7 +136,7 @@ numbered! {
         Completed = 3,
         /// Over by time; derived when read, never stored.
         Expired = 4,
-        /// Ended by another link's use, a change of password, address, username or state, or by somebody.
+        /// Ended by another link's use, a change of password, address, username or state, a higher role, or by somebody.
         Revoked = 5,
     }
 }
@@ -156,6 +156,8 @@ numbered! {
         UserDisabled = 5,
         /// An admin did.
         Admin = 6,
+        /// The user rose in rank.
+        RoleRaised = 7,
     }
 }
 

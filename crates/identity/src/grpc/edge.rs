@@ -63,8 +63,8 @@ pub struct EdgeLayer(Arc<Edge>);
 /// A call that is not admitted.
 struct Refused {
     status: Status,
-    /// Of whom the audit tells: a caller we know, who may not.
-    denied: Option<(Caller, &'static Rule)>,
+    /// Of whom the audit tells: a caller we know, who may not; and how long the caller waits.
+    denied: Option<(Caller, &'static Rule, Duration)>,
 }
 
 struct Edge {
@@ -168,9 +168,9 @@ impl Edge {
             let admitted = self.admit(rule, &request);
             let response = match admitted {
                 Err(Refused { status, denied }) => {
-                    if let Some((caller, rule)) = denied {
+                    if let Some((caller, rule, bound)) = denied {
                         tracing::Span::current().record("caller", &*caller.name);
-                        self.keep(caller, rule).await;
+                        self.keep(caller, rule, bound).await;
                     }
                     status.into_http()
                 }
@@ -213,14 +213,14 @@ impl Edge {
     }
 
     /// Keeps in the audit that a caller asked for what it may not.
-    async fn keep(&self, caller: Caller, rule: &'static Rule) {
+    async fn keep(&self, caller: Caller, rule: &'static Rule, bound: Duration) {
         let patience = Patience { deadline: Instant::now() + DEADLINE_CAP, gone: CancellationToken::new() };
         let call = Call::new(rule.rpc(), caller, Requester::default(), patience, TraceContext::current());
         call.note(|facts| facts.cause = rule.named().name());
         let service = Arc::clone(&self.service);
         let kept = async move { run::append(&service, call.audit_failure(&service, Reason::ScopeMissing)).await };
-        // To its end, also when the caller goes away.
-        let _ = tokio::spawn(tracing::Instrument::in_current_span(kept)).await;
+        // To its end, also when the caller goes away, who waits no longer than for a call that is admitted.
+        let _ = tokio::time::timeout(bound, tokio::spawn(tracing::Instrument::in_current_span(kept))).await;
     }
 
     fn admit(&self, rule: Option<&'static Rule>, request: &Request<Body>) -> Result<Admitted, Refused> {
@@ -240,12 +240,12 @@ impl Edge {
             return refuse(Reason::RateLimited, Some(wait));
         }
         let Some(rule) = rule else { return refuse(Reason::MethodUnknown, None) };
-        if !rule.admits(caller) {
-            let status = status::scope_missing(rule.named(), Locale::default());
-            return Err(Refused { status, denied: Some((caller.clone(), rule)) });
-        }
         let wanted = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
         let bound = wanted.map_or(DEADLINE_CAP, |wanted| wanted.min(DEADLINE_CAP));
+        if !rule.admits(caller) {
+            let status = status::scope_missing(rule.named(), Locale::default());
+            return Err(Refused { status, denied: Some((caller.clone(), rule, bound)) });
+        }
         if bound < BOUND_LEAST {
             return refuse(Reason::DeadlineExceeded, None);
         }

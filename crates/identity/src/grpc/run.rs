@@ -11,7 +11,7 @@ use super::limits::Limits;
 use super::status;
 use crate::domain::locale::Locale;
 use crate::domain::messages::Reason;
-use crate::ops::call::{Requester, Scope};
+use crate::ops::call::{MALFORMED, PROVED, Requester, Scope};
 use crate::ops::{Call, Error};
 use crate::service::Service;
 use crate::store::audit::{self, AuditEvent};
@@ -21,7 +21,7 @@ use crate::store::audit::{self, AuditEvent};
 pub enum Audit {
     /// A security event: its failures are kept.
     Failures,
-    /// A look.
+    /// A look: of its failures those are kept that tell of somebody who may not look.
     Nothing,
 }
 
@@ -110,15 +110,27 @@ impl Runner {
 /// Keeps the outcome in the audit. An audit that cannot be written does not change the answer.
 async fn keep(service: &Service, call: &Call, audit: Audit, error: Option<&Error>) {
     let event = match (audit, error) {
-        (Audit::Nothing, _) | (_, None) => return,
+        (_, None) => return,
+        (Audit::Nothing, Some(error)) if !is_of_who_asks(error) => return,
         // The database is away, or nobody waits any more: there is nothing to keep, or no way to.
         (_, Some(Error::Unavailable(_) | Error::DeadlineExceeded | Error::HasherBusy { .. })) => return,
-        // Bad input is no security event, and changes nothing.
-        (_, Some(Error::Fields(_) | Error::PasswordRejected { .. } | Error::ConfirmationMismatch)) => return,
-        (_, Some(Error::ResetTokenInvalid)) if call.is_malformed() => return,
-        (_, Some(error)) => call.audit_failure(service, error.reason()),
+        // Bad input is no security event, and changes nothing; that a current password was right is one.
+        (_, Some(Error::PasswordRejected { .. })) if !call.is_refused_for(PROVED) => return,
+        (_, Some(Error::Fields(_) | Error::ConfirmationMismatch)) => return,
+        (_, Some(Error::ResetTokenInvalid)) if call.is_refused_for(MALFORMED) => return,
+        (_, Some(error)) => {
+            if let Error::ScopeMissing(scope) = error {
+                call.note(|facts| facts.cause = scope.name());
+            }
+            call.audit_failure(service, error.reason())
+        }
     };
     append(service, event).await;
+}
+
+/// Whether a refusal is about the caller or the actor, and not about what was asked.
+fn is_of_who_asks(error: &Error) -> bool {
+    matches!(error, Error::ActorInvalid | Error::ActorNotAllowed | Error::ScopeMissing(_))
 }
 
 /// Appends an event to the audit. One that cannot be written changes nothing else.

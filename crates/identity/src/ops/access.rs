@@ -8,10 +8,13 @@ use uuid::Uuid;
 use super::call::{Call, Caller, Scope};
 use super::error::{Error, Result};
 use super::rules::{self, Rule};
-use crate::domain::states::Role;
+use crate::domain::states::{Role, UserState};
 use crate::domain::violation::Problem;
 use crate::store::Transaction;
 use crate::store::users::{self, Person};
+
+/// The cause of a refusal because of what belongs to others.
+pub const ELSEWHERE: &str = "another organisation";
 
 /// The person the caller says it acts for.
 pub enum ActorClaim {
@@ -82,10 +85,7 @@ fn needed<'c>(rule: &Rule, caller: &Caller, claim: Option<&'c ActorClaim>) -> Re
 /// Who the actor is, if the claim is good.
 fn believed(call: &Call, claim: &ActorClaim) -> Result<Uuid> {
     match claim {
-        ActorClaim::Refused(why) => {
-            call.note(|facts| facts.cause = why);
-            Err(Error::ActorInvalid)
-        }
+        ActorClaim::Refused(why) => call.refuse(why, Error::ActorInvalid),
         ActorClaim::Asserted(_) if !call.caller.has(Scope::AssertActor) => Err(Error::ScopeMissing(Scope::AssertActor)),
         ActorClaim::Proven(user_id) | ActorClaim::Asserted(user_id) => Ok(*user_id),
     }
@@ -93,30 +93,49 @@ fn believed(call: &Call, claim: &ActorClaim) -> Result<Uuid> {
 
 /// The actor, as the database knows the person now, if it is one who may act for others.
 fn admin(call: &Call, person: Option<Person>) -> Result<Person> {
-    let actor = person.filter(Person::is_active).ok_or(Error::ActorInvalid)?;
+    let Some(actor) = person else { return call.refuse("unknown actor", Error::ActorInvalid) };
+    if !actor.is_active() {
+        let is_disabled = actor.state == UserState::Disabled;
+        let cause = if is_disabled { "actor disabled" } else { "actor's organisation suspended" };
+        return call.refuse(cause, Error::ActorInvalid);
+    }
     call.speaks_to(&actor);
-    if actor.role < Role::Admin { Err(Error::ActorNotAllowed) } else { Ok(actor) }
+    if actor.role < Role::Admin { call.refuse("actor is a member", Error::ActorNotAllowed) } else { Ok(actor) }
+}
+
+/// The user it is done to, if there is one for the authority. The audit is told of others too.
+///
+/// # Errors
+/// `USER_NOT_FOUND`.
+pub fn target(call: &Call, authority: &Authority, person: Option<Person>) -> Result<Person> {
+    let Some(person) = person else { return call.refuse("unknown user", Error::UserNotFound) };
+    call.note_person(&person);
+    if authority.sees(Some(person.organization.organization_id)) {
+        Ok(person)
+    } else {
+        call.refuse(ELSEWHERE, Error::UserNotFound)
+    }
 }
 
 /// Whether the authority may reset this user's password or revoke a link: own, and a rank at least the user's.
 ///
 /// # Errors
 /// `USER_NOT_FOUND` elsewhere, `ACTOR_NOT_ALLOWED` above.
-pub fn may_reset(authority: &Authority, target: &Person) -> Result<()> {
+pub fn may_reset(call: &Call, authority: &Authority, target: &Person) -> Result<()> {
     let Some(actor) = authority.actor() else { return Ok(()) };
     if !authority.sees(Some(target.organization.organization_id)) {
-        return Err(Error::UserNotFound);
+        return call.refuse(ELSEWHERE, Error::UserNotFound);
     }
-    if actor.role < target.role { Err(Error::ActorNotAllowed) } else { Ok(()) }
+    if actor.role < target.role { call.refuse("user of a higher rank", Error::ActorNotAllowed) } else { Ok(()) }
 }
 
 /// Whether the authority may give somebody this role: nobody makes a rank above his own.
 ///
 /// # Errors
 /// `ACTOR_NOT_ALLOWED`.
-pub fn may_grant(authority: &Authority, role: Role) -> Result<()> {
+pub fn may_grant(call: &Call, authority: &Authority, role: Role) -> Result<()> {
     match authority.actor() {
-        Some(actor) if role > actor.role => Err(Error::ActorNotAllowed),
+        Some(actor) if role > actor.role => call.refuse("role above the actor's", Error::ActorNotAllowed),
         _ => Ok(()),
     }
 }
@@ -126,9 +145,9 @@ pub fn may_grant(authority: &Authority, role: Role) -> Result<()> {
 ///
 /// # Errors
 /// `ACTOR_NOT_ALLOWED`.
-pub fn may_change_standing(authority: &Authority, target: &Person) -> Result<()> {
+pub fn may_change_standing(call: &Call, authority: &Authority, target: &Person) -> Result<()> {
     match authority.actor() {
-        Some(actor) if target.role >= actor.role => Err(Error::ActorNotAllowed),
+        Some(actor) if target.role >= actor.role => call.refuse("user of no lower rank", Error::ActorNotAllowed),
         _ => Ok(()),
     }
 }

@@ -49,7 +49,10 @@ pub struct Answer {
 /// # Errors
 /// Those of [`access`]; `USER_NOT_FOUND`, `USER_DISABLED`, `IDEMPOTENCY_MISMATCH`, or the database's.
 pub async fn admin_reset(service: &Service, call: &Call, command: AdminReset) -> Result<Answer> {
-    call.note(|facts| facts.reason = command.reason.as_str().into());
+    call.note(|facts| {
+        facts.user_id = Some(command.user_id);
+        facts.reason = command.reason.as_str().into();
+    });
     let actor = ActorClaim::fingerprint(command.actor.as_ref());
     let life = command.link_life.map_or(Vec::new(), |life| life.as_nanos().to_be_bytes().to_vec());
     let fields = [command.user_id.as_bytes().as_slice(), actor, command.reason.as_str().as_bytes(), &life];
@@ -65,9 +68,8 @@ async fn store(service: &Service, call: &Call, command: &AdminReset, once: Optio
     if let Some(stored) = idempotency::claim(&mut transaction, call, once).await? {
         return repeat(&mut transaction, stored).await;
     }
-    let person = users::lock(&mut transaction, command.user_id).await?.ok_or(Error::UserNotFound)?;
-    access::may_reset(&authority, &person)?;
-    call.note_person(&person);
+    let person = access::target(call, &authority, users::lock(&mut transaction, command.user_id).await?)?;
+    access::may_reset(call, &authority, &person)?;
     // Where no actor's language came first.
     call.speaks_to(&person);
     if !person.is_active() {

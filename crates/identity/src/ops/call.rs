@@ -19,6 +19,8 @@ use crate::store::users::Person;
 
 /// The cause of a refusal for the form alone.
 pub const MALFORMED: &str = "malformed";
+/// The cause of a refusal that proved the current password all the same.
+pub const PROVED: &str = "right current password";
 /// How often a transaction that collided with another is tried.
 const COLLISION_TRIES: u32 = 3;
 
@@ -182,9 +184,18 @@ impl Call {
         note(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Whether it was refused for its form alone.
-    pub fn is_malformed(&self) -> bool {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).cause == MALFORMED
+    /// Notes the exact cause of a refusal, and refuses.
+    ///
+    /// # Errors
+    /// The one that was given.
+    pub fn refuse<T>(&self, cause: &'static str, error: Error) -> Result<T> {
+        self.note(|facts| facts.cause = cause);
+        Err(error)
+    }
+
+    /// Whether this cause was noted.
+    pub fn is_refused_for(&self, cause: &str) -> bool {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).cause == cause
     }
 
     /// Notes whom it is done to.

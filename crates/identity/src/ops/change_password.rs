@@ -4,7 +4,7 @@ use proto::identity::events::v1::credential_changed::Cause;
 use proto::identity::events::v1::notice_mail::Kind;
 use uuid::Uuid;
 
-use super::call::Call;
+use super::call::{Call, PROVED};
 use super::credentials::{self, Change, NewPassword};
 use super::error::{Error, Result};
 use super::guesses;
@@ -79,7 +79,11 @@ async fn set(
     };
     attempt.succeeded(service, None).await?;
     call.speaks_to(&person);
-    credentials::judge(service, call, &person, &new_password, Some(&current_password)).await?;
+    let judged = credentials::judge(service, call, &person, &new_password, Some(&current_password)).await;
+    if let Err(error @ Error::PasswordRejected { .. }) = judged {
+        return call.refuse(PROVED, error);
+    }
+    judged?;
     let password_hash = credentials::hash(service, call, new_password).await?;
 
     let version = call.until_settled(service, || store(service, call, once, &person, &password_hash)).await?;

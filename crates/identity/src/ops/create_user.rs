@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::access::{self, ActorClaim, Authority};
+use super::access::{self, ActorClaim, Authority, ELSEWHERE};
 use super::admin_reset::send_link;
 use super::call::Call;
 use super::credentials::{self, NewPassword};
@@ -119,11 +119,13 @@ async fn draft(
 ) -> Result<(Authority, Person)> {
     let authority = access::authority(transaction, call, command.actor.as_ref()).await?;
     call.note(|facts| facts.organization_id = Some(command.organization_id));
-    let organization = organizations::by_id(transaction, command.organization_id)
-        .await?
-        .filter(|organization| authority.sees(Some(organization.organization_id)))
-        .ok_or(Error::OrganizationNotFound)?;
-    access::may_grant(&authority, command.role)?;
+    let Some(organization) = organizations::by_id(transaction, command.organization_id).await? else {
+        return call.refuse("unknown organisation", Error::OrganizationNotFound);
+    };
+    if !authority.sees(Some(organization.organization_id)) {
+        return call.refuse(ELSEWHERE, Error::OrganizationNotFound);
+    }
+    access::may_grant(call, &authority, command.role)?;
     let now = crate::store::now(transaction).await?;
     let person = Person {
         user_id: service.new_id(),

@@ -27,6 +27,10 @@ pub struct ListResets {
 /// # Errors
 /// Those of [`access`]; `ORGANIZATION_NOT_FOUND`, `USER_NOT_FOUND`, or the database's.
 pub async fn list_resets(service: &Service, call: &Call, command: ListResets) -> Result<(Vec<Reset>, String)> {
+    call.note(|facts| {
+        facts.user_id = command.user_id;
+        facts.organization_id = command.organization_id;
+    });
     let mut transaction = service.store.begin_snapshot().await?;
     let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     if let Some(organization_id) = command.organization_id

@@ -28,6 +28,7 @@ pub struct ListUsers {
 /// # Errors
 /// Those of [`access`]; `ORGANIZATION_NOT_FOUND`, or the database's.
 pub async fn list_users(service: &Service, call: &Call, command: ListUsers) -> Result<(Vec<Person>, String)> {
+    call.note(|facts| facts.organization_id = Some(command.organization_id));
     let mut transaction = service.store.begin().await?;
     let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     if !authority.sees(Some(command.organization_id))

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::access::{self, ActorClaim};
+use super::access::{self, ActorClaim, ELSEWHERE};
 use super::call::Call;
 use super::error::{Error, Result};
 use crate::domain::names::Reason;
@@ -34,15 +34,20 @@ pub async fn revoke_reset(service: &Service, call: &Call, command: RevokeReset) 
 
 async fn store(service: &Service, call: &Call, command: &RevokeReset) -> Result<Reset> {
     let mut transaction = service.store.begin().await?;
+    let reset = resets::by_id(&mut transaction, command.reset_id).await?;
+    // First, so that the audit tells also whose link somebody tried to end who may not.
+    call.note(|facts| {
+        facts.user_id = reset.as_ref().and_then(|reset| reset.user_id);
+        facts.organization_id = reset.as_ref().and_then(|reset| reset.organization_id);
+    });
     let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
-    let reset = resets::by_id(&mut transaction, command.reset_id)
-        .await?
-        .filter(|reset| authority.sees(reset.organization_id))
-        .ok_or(Error::ResetNotFound)?;
+    let Some(reset) = reset else { return call.refuse("unknown reset", Error::ResetNotFound) };
+    if !authority.sees(reset.organization_id) {
+        return call.refuse(ELSEWHERE, Error::ResetNotFound);
+    }
     let user_id = reset.user_id.ok_or(Error::ResetNotFound)?;
     let person = users::lock(&mut transaction, user_id).await?.ok_or(Error::ResetNotFound)?;
-    access::may_reset(&authority, &person)?;
-    call.note_person(&person);
+    access::may_reset(call, &authority, &person)?;
     if !resets::revoke(&mut transaction, command.reset_id, RevokeCause::Admin).await? {
         return Err(Error::ResetEnded);
     }

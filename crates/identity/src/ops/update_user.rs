@@ -59,7 +59,7 @@ impl UpdateUser {
     }
 }
 
-/// Changes a user. A new name or address voids live links; a new address is told to the old one;
+/// Changes a user. A new name or address or a higher role voids live links; a new address is told to the old one;
 /// disabling ends every session; ACTIVE forgives wrong passwords, also of a user who is it already.
 ///
 /// # Errors
@@ -91,18 +91,14 @@ async fn authority(transaction: &mut Transaction, call: &Call, command: &UpdateU
 async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<Person> {
     let mut transaction = service.store.begin().await?;
     let authority = authority(&mut transaction, call, command).await?;
-    let old = users::lock(&mut transaction, command.user_id)
-        .await?
-        .filter(|person| authority.sees(Some(person.organization.organization_id)))
-        .ok_or(Error::UserNotFound)?;
-    call.note_person(&old);
+    let old = access::target(call, &authority, users::lock(&mut transaction, command.user_id).await?)?;
     // Where no actor's language came first.
     call.speaks_to(&old);
     if command.changes_standing() {
-        access::may_change_standing(&authority, &old)?;
+        access::may_change_standing(call, &authority, &old)?;
     }
     if let Some(role) = command.role {
-        access::may_grant(&authority, role)?;
+        access::may_grant(call, &authority, role)?;
     }
     let mut new = changed(&old, command)?;
     keep_an_owner(&mut transaction, &old, &new).await?;
@@ -117,8 +113,7 @@ async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<P
     if disabled {
         let version = new.credential_version;
         credentials::ended(service, call, &mut transaction, &new, version, Cause::UserDisabled, now).await?;
-    } else if address_changed || new.username != old.username {
-        let cause = if address_changed { RevokeCause::AddressChanged } else { RevokeCause::UsernameChanged };
+    } else if let Some(cause) = end_of_links(&old, &new) {
         resets::revoke_all(&mut transaction, new.user_id, cause).await?;
     }
     if command.state == Some(UserState::Active) {
@@ -134,6 +129,20 @@ async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<P
     let updated = users::by_id(&mut transaction, new.user_id).await?.ok_or(Error::UserNotFound)?;
     transaction.commit().await.map_err(StoreError::from)?;
     Ok(updated)
+}
+
+/// Why the links of who was the old one end, if they do. With a higher role too: they were sent while people of lower
+/// rank could say where to.
+fn end_of_links(old: &Person, new: &Person) -> Option<RevokeCause> {
+    if new.email != old.email {
+        Some(RevokeCause::AddressChanged)
+    } else if new.username != old.username {
+        Some(RevokeCause::UsernameChanged)
+    } else if new.role > old.role {
+        Some(RevokeCause::RoleRaised)
+    } else {
+        None
+    }
 }
 
 fn changed(old: &Person, command: &UpdateUser) -> Result<Person> {

@@ -1,5 +1,7 @@
 //! Whether the database can be worked with.
 
+use std::time::Duration;
+
 use super::{Result, Store, StoreError, migrate};
 
 /// A database that reads may still be unable to write: asks the server for 140 KB of a temporary file, some pages more
@@ -48,6 +50,29 @@ impl Store {
             }
         }
     }
+
+    /// How the audit is kept.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn audit_keeping(&self) -> Result<AuditKeeping> {
+        let (ours, seconds): (bool, Option<f64>) = sqlx::query_as(
+            "SELECT has_table_privilege('audit_events', 'UPDATE, DELETE, TRUNCATE'),
+                    (SELECT extract(epoch FROM retention)::float8 FROM audit_retention)",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let retention = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Ok(AuditKeeping { is_ours_to_change: ours, retention })
+    }
+}
+
+/// How the database keeps the audit.
+pub struct AuditKeeping {
+    /// Whether the service's role could change or delete it.
+    pub is_ours_to_change: bool,
+    /// For how long; none: for ever.
+    pub retention: Option<Duration>,
 }
 
 #[cfg(test)]

@@ -49,14 +49,11 @@ pub async fn prune_idempotency_keys(connection: &mut PgConnection, age: Duration
     .rows_affected())
 }
 
-/// Makes the coming partitions of the audit and drops those past their retention.
+/// Makes the coming partitions of the audit and drops those past their retention, which the owner wrote.
 ///
 /// # Errors
 /// The database's.
-pub async fn maintain_audit_partitions(connection: &mut PgConnection, retention: Duration) -> Result<()> {
-    sqlx::query("SELECT maintain_audit_partitions(make_interval(secs => $1))")
-        .bind(retention.as_secs_f64())
-        .execute(connection)
-        .await?;
+pub async fn maintain_audit_partitions(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query("SELECT maintain_audit_partitions()").execute(connection).await?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Brings the database to this version.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::SecretString;
@@ -26,20 +27,33 @@ pub(super) fn newest() -> Option<i64> {
     MIGRATIONS.iter().map(|migration| migration.version).max()
 }
 
-/// Applies what is missing, as the owner, and returns how many migrations there are.
+/// Applies what is missing, as the owner, writes how long the audit is kept, and returns how many migrations there are.
 ///
 /// # Errors
 /// Says what stopped it; a migration that failed left nothing behind.
-pub async fn run(owner: &SecretString, service: &SecretString) -> anyhow::Result<usize> {
+pub async fn run(owner: &SecretString, service: &SecretString, audit_retention: Duration) -> anyhow::Result<usize> {
     let owner = connect_options(owner).context("database.migrate_url")?.options([("lock_timeout", LOCK_TIMEOUT)]);
     let service = connect_options(service).context("database.url")?;
     let mut connection = PgConnection::connect_with(&owner).await.context("cannot connect to the database")?;
     MIGRATIONS.run(&mut connection).await.context("the migrations stopped")?;
+    keep_audit_for(&mut connection, audit_retention).await.context("retention.audit was not written")?;
     if service.get_username() != owner.get_username() {
         let role = service.get_username();
         grant(&mut connection, role).await.with_context(|| format!("the role {role} got no rights"))?;
     }
     Ok(MIGRATIONS.iter().count())
+}
+
+/// Writes how long the audit is kept: the owner's to say, and not the service's.
+async fn keep_audit_for(connection: &mut PgConnection, retention: Duration) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO audit_retention (retention) VALUES (make_interval(secs => $1))
+         ON CONFLICT (is_only) DO UPDATE SET retention = excluded.retention",
+    )
+    .bind(retention.as_secs_f64())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Lends the service's role what it needs and no more: it may not change the audit, nor the schema.
@@ -57,9 +71,13 @@ async fn grant(connection: &mut PgConnection, role: &str) -> sqlx::Result<()> {
              EXECUTE 'GRANT SELECT, INSERT, UPDATE ON organizations, users TO ' || service;
              EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON reset_requests, resets, outbox, delivery_attempts,
                       idempotency_keys, guesses TO ' || service;
-             EXECUTE 'GRANT SELECT, INSERT ON audit_events TO ' || service;
-             EXECUTE 'GRANT SELECT ON _sqlx_migrations TO ' || service;
-             EXECUTE 'GRANT EXECUTE ON FUNCTION maintain_audit_partitions(interval) TO ' || service;
+             -- The database says when: a row of a month without a partition would stand in that month's way.
+             EXECUTE 'REVOKE INSERT ON audit_events FROM ' || service;
+             EXECUTE 'GRANT SELECT, INSERT (event_id, action, outcome, cause, caller, actor_user_id, user_id,
+                      organization_id, reason, subject_digest, trace_id, ip_prefix) ON audit_events TO ' || service;
+             EXECUTE 'GRANT SELECT ON audit_retention, _sqlx_migrations TO ' || service;
+             EXECUTE 'GRANT EXECUTE ON FUNCTION maintain_audit_partitions(), maintain_audit_partitions(interval)
+                      TO ' || service;
          END
          $$",
     )

@@ -18,7 +18,7 @@ use proto::identity::v1::{
     request_reset_request::Identifier,
 };
 
-use crate::calls::{Outcome, settled};
+use crate::calls::{Outcome, check_reset, settled};
 
 /// How many orders of calls are tried, and how many calls stand in one.
 const ORDERS: usize = 14;
@@ -35,6 +35,8 @@ enum Try {
     Rename(usize),
     Role(usize, Role),
     State(usize, UserState),
+    /// An owner, who means well, gives the user a higher role.
+    Promoted(usize, Role),
     /// Presses the button beside the user.
     AdminReset(usize),
     /// Asks for a reset by the user's name.
@@ -78,6 +80,7 @@ fn tries() -> impl Strategy<Value = Vec<Try>> {
         1 => who().prop_map(Try::Rename),
         2 => (who(), role()).prop_map(|(who, role)| Try::Role(who, role)),
         1 => (who(), state()).prop_map(|(who, state)| Try::State(who, state)),
+        2 => (who(), role()).prop_map(|(who, role)| Try::Promoted(who, role)),
         4 => who().prop_map(Try::AdminReset),
         2 => who().prop_map(Try::Request),
         1 => Just(Try::RequestMine),
@@ -118,7 +121,7 @@ impl<'a> Siege<'a> {
     async fn attempt(&mut self, attempt: Try) -> Result<(), String> {
         let number = match attempt {
             Try::Address(who) | Try::Rename(who) | Try::Role(who, _) | Try::State(who, _) => who,
-            Try::AdminReset(who) | Try::Request(who) => who,
+            Try::AdminReset(who) | Try::Request(who) | Try::Promoted(who, _) => who,
             Try::RequestMine | Try::Create(_) | Try::Complete => 0,
         } % self.users.len();
         let target = self.users[number].clone();
@@ -151,6 +154,13 @@ impl<'a> Siege<'a> {
                 }
                 (changed(lower), gets)
             }
+            Try::Promoted(_, role) => {
+                if lower && role > target.role {
+                    self.promoted(&target, role).await?;
+                    self.users[number].role = role;
+                }
+                ("OK", "OK".to_owned())
+            }
             Try::AdminReset(_) => {
                 let request = AdminResetRequest {
                     user_id: target.user.user_id.clone(),
@@ -181,6 +191,23 @@ impl<'a> Siege<'a> {
         let user = User { user_id: target.user.user_id.clone(), ..user };
         let request = UpdateUserRequest { user: Some(user), actor: actor(&self.attacker), ..Default::default() };
         reason(self.world.crm().directory.update_user(request).await)
+    }
+
+    /// No link that had come to him for this user works after the promotion. (Mails that are asked for later still
+    /// come to the address he set.)
+    async fn promoted(&self, target: &Imagined, role: Role) -> Result<(), String> {
+        settled(self.world).await;
+        let owner = self.out_of_reach.iter().find(|user| user.role() == Role::Owner).expect("there are two");
+        let user = User { user_id: target.user.user_id.clone(), role: role.into(), ..User::default() };
+        let request = UpdateUserRequest { user: Some(user), actor: actor(owner), ..Default::default() };
+        self.world.crm().directory.update_user(request).await.map_err(|status| format!("the owner: {status:?}"))?;
+        for token in self.world.sink().mails_to(&self.mailbox).iter().flat_map(|mail| mail.tokens()) {
+            let Ok(link) = check_reset(self.world, &token).await else { continue };
+            if link.into_inner().username == target.user.username {
+                return Err(format!("a link of before the promotion to {role:?} opens {target:?}"));
+            }
+        }
+        Ok(())
     }
 
     async fn request(&self, identifier: Identifier) -> String {

@@ -135,6 +135,16 @@ async fn a_call_ends_at_its_deadline_and_says_so() {
     }
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     holder.rollback().await.expect("the table is theirs again");
+    // Who may not make the call waits no longer for the audit of it.
+    let mut holder = world.database().await.begin().await.expect("a transaction");
+    sqlx::query("LOCK TABLE audit_events").execute(&mut *holder).await.expect("the table is ours");
+    let begin = Instant::now();
+    let answer = wire
+        .call(get_user().without("grpc-timeout").header("grpc-timeout", "300m").bearer(world.token("support")))
+        .await;
+    assert_refused(&answer, Code::PermissionDenied, "SCOPE_MISSING", "denied");
+    assert!(begin.elapsed() < Duration::from_millis(1300), "{:?}", begin.elapsed());
+    holder.rollback().await.expect("the table is theirs again");
     // What was given up left nothing broken behind.
     for _ in 0..20 {
         assert_eq!(wire.call(crm().header("grpc-timeout", "2S")).await.refusal().code, Code::Ok);

@@ -197,6 +197,10 @@ async fn the_services_role_cannot_rewrite_the_audit_or_touch_the_schema() {
         "CREATE SCHEMA mine",
         "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE EXTENSION pg_stat_statements",
+        "UPDATE audit_retention SET retention = '30 days'",
+        "DELETE FROM audit_retention",
+        "INSERT INTO audit_events (event_id, event_time, action, outcome, caller)
+         VALUES (gen_random_uuid(), '2999-01-01', 'mine', 'ok', 'me')",
         "ALTER TABLE users ADD COLUMN x int",
         "ALTER TABLE users DISABLE TRIGGER ALL",
         "DROP TABLE users",
@@ -217,6 +221,45 @@ async fn the_services_role_cannot_rewrite_the_audit_or_touch_the_schema() {
     let still: i64 = sqlx::query_scalar("SELECT count(*) FROM audit_events").fetch_one(&mut service).await.unwrap();
     assert_eq!(still, audited);
     world.user(&kopi, e2e::Person::named("budi").password("")).await;
+}
+
+#[tokio::test]
+async fn the_owner_alone_says_how_long_the_audit_is_kept() {
+    const OLD: &str = "CREATE TABLE audit_events_202401 PARTITION OF audit_events
+                       FOR VALUES FROM ('2024-01-01+00') TO ('2024-02-01+00')";
+    let world = World::build().mailers(0).start().await;
+    let plan = world.sandi().plan().servers.clone();
+    let mut owner = PgConnection::connect(&plan.database_owner).await.expect("the owner may connect");
+    let mut service = PgConnection::connect(&plan.database).await.expect("the service's role may connect");
+    let migrate = async |days: u32| {
+        assert_done(
+            &Run::set_up(&world, Program::Identity, &["migrate"]).set(&format!("retention.audit={days}d")).go(),
+        );
+    };
+    let is_there = "SELECT to_regclass('audit_events_202401') IS NOT NULL";
+    migrate(36500).await;
+    sqlx::query(OLD).execute(&mut owner).await.expect("a month of long ago");
+    // Also as the release before this one asks.
+    for upkeep in ["SELECT maintain_audit_partitions()", "SELECT maintain_audit_partitions('30 days')"] {
+        sqlx::query(upkeep).execute(&mut service).await.expect("the service may ask for the upkeep");
+        assert!(sqlx::query_scalar::<_, bool>(is_there).fetch_one(&mut owner).await.unwrap(), "{upkeep}");
+    }
+    migrate(400).await;
+    sqlx::query("SELECT maintain_audit_partitions()").execute(&mut service).await.expect("the upkeep");
+    assert!(!sqlx::query_scalar::<_, bool>(is_there).fetch_one(&mut owner).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_doctor_says_when_nothing_protects_the_audit() {
+    let world = World::build().start().await;
+    let said = world.command(Program::Identity, &["doctor"]).expect("all is well");
+    assert!(said.contains("ok       audit: "), "{said}");
+    let said = world.command(Program::Identity, &["doctor", "--set=retention.audit=500d"]).expect("all is well");
+    assert!(said.contains("warning  audit: ") && said.contains("identity migrate"), "{said}");
+    let owner = file(&world, "owner", &world.sandi().plan().servers.database_owner);
+    let as_owner = format!("--set=database.url_file={owner}");
+    let said = world.command(Program::Identity, &["doctor", &as_owner]).expect("it works");
+    assert!(said.contains("warning  audit: ") && said.contains("migrate_url"), "{said}");
 }
 
 #[test]

@@ -64,11 +64,13 @@ async fn whatever_changes_who_may_log_in_ends_the_links() {
         ("password", true),
         ("state", true),
         ("display", false),
-        ("role", false),
+        ("raised", true),
+        ("lowered", false),
         ("admin", false),
     ] {
         let address = format!("{username}@kopi.example");
-        let user = world.user(&kopi, Person::named(username).email(&address)).await;
+        let role = if username == "lowered" { Role::Admin } else { Role::Member };
+        let user = world.user(&kopi, Person::named(username).email(&address).role(role)).await;
         world.request_reset(username).await;
         admin_reset(world.gateway(), &siti, &user).await.expect("an admin may");
         let tokens: Vec<String> = world.mails_to(&address, 2).await.iter().flat_map(|mail| mail.tokens()).collect();
@@ -94,7 +96,8 @@ async fn change(world: &World, siti: &User, user: &User) {
         "address" => (User { email: "elsewhere@kopi.example".to_owned(), ..new }, "email"),
         "rename" => (User { username: "renamed".to_owned(), ..new }, "username"),
         "display" => (User { display_name: "Nama Lain".to_owned(), ..new }, "display_name"),
-        _ => (User { role: Role::Admin.into(), ..new }, "role"),
+        "raised" => (User { role: Role::Admin.into(), ..new }, "role"),
+        _ => (User { role: Role::Member.into(), ..new }, "role"),
     };
     update(world.crm(), new, &[path]).await.expect("the system of record may");
 }

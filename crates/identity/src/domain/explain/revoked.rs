@@ -39,6 +39,9 @@ fn why(cause: Option<RevokeCause>) -> Step {
         Some(RevokeCause::UsernameChanged) => ("nama pengguna diganti", "the user name was changed"),
         Some(RevokeCause::UserDisabled) => ("pengguna dinonaktifkan", "the user was disabled"),
         Some(RevokeCause::Admin) => ("seorang admin mencabutnya", "an administrator revoked it"),
+        Some(RevokeCause::RoleRaised) => {
+            ("pengguna mendapat peran yang lebih tinggi", "the user was given a higher role")
+        }
         None => (
             "tautan lain sudah dipakai, kata sandi, alamat, atau nama pengguna berubah, atau seseorang mencabutnya",
             "another link was used, the password, address or user name changed, or somebody revoked it",
@@ -58,7 +61,7 @@ fn steps(cause: Option<RevokeCause>) -> &'static [Step] {
             "Have the user use the present user name, also to ask for a new link.",
         )],
         // The user is active again: otherwise that would have been said instead.
-        Some(RevokeCause::UserDisabled) => &[ASK_AGAIN],
+        Some(RevokeCause::UserDisabled | RevokeCause::RoleRaised) => &[ASK_AGAIN],
         Some(RevokeCause::Admin) => &[
             (
                 "Tanyakan kepada admin organisasi mengapa tautan itu dicabut.",

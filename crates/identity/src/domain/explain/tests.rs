@@ -721,6 +721,16 @@ fn a_link_ended_because_the_user_was_disabled() {
 }
 
 #[test]
+fn a_link_ended_by_a_higher_role() {
+    assert_snapshot!(read_known(revoked(RevokeCause::RoleRaised)), @r"
+    Tautan dari permintaan pukul 14.03 WIB dicabut sebelum dipakai: pengguna mendapat peran yang lebih tinggi.
+    - Minta tautan baru.
+    The link from the request of 14:03 WIB was revoked before it was used: the user was given a higher role.
+    - Ask for a new link.
+    ");
+}
+
+#[test]
 fn a_link_ended_by_an_admin() {
     assert_snapshot!(read_known(revoked(RevokeCause::Admin)), @r"
     Tautan dari permintaan pukul 14.03 WIB dicabut sebelum dipakai: seorang admin mencabutnya.

@@ -98,12 +98,16 @@ fn a_proven_actor_is_believed_and_an_asserted_one_of_callers_who_may_assert() {
 fn only_an_active_admin_of_an_active_organisation_acts() {
     let call = call(&[]);
     assert!(matches!(admin(&call, None), Err(Error::ActorInvalid)));
+    assert!(call.is_refused_for("unknown actor"));
     let disabled = Person { state: UserState::Disabled, ..person(KOPI, Role::Owner) };
     assert!(matches!(admin(&call, Some(disabled)), Err(Error::ActorInvalid)));
+    assert!(call.is_refused_for("actor disabled"));
     let mut suspended = person(KOPI, Role::Owner);
     suspended.organization.suspended = true;
     assert!(matches!(admin(&call, Some(suspended)), Err(Error::ActorInvalid)));
+    assert!(call.is_refused_for("actor's organisation suspended"));
     assert!(matches!(admin(&call, Some(person(KOPI, Role::Member))), Err(Error::ActorNotAllowed)));
+    assert!(call.is_refused_for("actor is a member"));
     for role in [Role::Admin, Role::Owner] {
         assert_eq!(admin(&call, Some(person(KOPI, role))).expect("an admin").role, role);
     }
@@ -119,22 +123,33 @@ fn an_actor_sees_the_own_organisation_and_a_caller_all() {
 
 #[test]
 fn rank_decides_who_resets_whom_who_grants_what_and_whose_standing_can_be_changed() {
+    let call = &call(&[]);
     for of_actor in ROLES {
         let authority = acting(of_actor);
         for of_target in ROLES {
             let target = person(KOPI, of_target);
-            assert_eq!(may_reset(&authority, &target).is_ok(), of_target <= of_actor, "{of_actor:?} {of_target:?}");
-            assert_eq!(may_grant(&authority, of_target).is_ok(), of_target <= of_actor, "{of_actor:?} {of_target:?}");
-            let changed = may_change_standing(&authority, &target);
+            assert_eq!(
+                may_reset(call, &authority, &target).is_ok(),
+                of_target <= of_actor,
+                "{of_actor:?} {of_target:?}"
+            );
+            assert_eq!(
+                may_grant(call, &authority, of_target).is_ok(),
+                of_target <= of_actor,
+                "{of_actor:?} {of_target:?}"
+            );
+            let changed = may_change_standing(call, &authority, &target);
             assert_eq!(changed.is_ok(), of_target < of_actor, "{of_actor:?} {of_target:?}");
         }
-        let elsewhere = may_reset(&authority, &person(LAIN, Role::Member));
+        let elsewhere = may_reset(call, &authority, &person(LAIN, Role::Member));
         assert!(matches!(elsewhere, Err(Error::UserNotFound)), "{of_actor:?}");
     }
     for role in ROLES {
         let target = person(LAIN, role);
-        assert!(may_reset(&Authority::Caller, &target).is_ok() && may_grant(&Authority::Caller, role).is_ok());
-        assert!(may_change_standing(&Authority::Caller, &target).is_ok());
+        assert!(
+            may_reset(call, &Authority::Caller, &target).is_ok() && may_grant(call, &Authority::Caller, role).is_ok()
+        );
+        assert!(may_change_standing(call, &Authority::Caller, &target).is_ok());
     }
 }
 
