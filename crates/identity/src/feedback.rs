@@ -19,6 +19,7 @@ use runtime::trace::TraceContext;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use crate::domain::smtp_code::is_ours;
@@ -70,6 +71,7 @@ pub async fn run(
                 messaging.operation.name = "process",
                 messaging.operation.type = "process",
                 messaging.message.id = delivery.message_id.as_deref().filter(|id| id.len() <= 64),
+                reset.id = Empty,
             );
             let trace =
                 TraceContext::from_headers(delivery.trace.traceparent.as_deref(), delivery.trace.tracestate.as_deref());
@@ -283,9 +285,12 @@ async fn ours<'a>(
 ) -> Result<Vec<&'a Status>, StoreError> {
     let done: Vec<Uuid> =
         statuses.iter().map(|status| status.event_id).filter(|event_id| !waiting.contains_key(event_id)).collect();
-    let known = if done.is_empty() { Vec::new() } else { resets::with_resets(transaction, &done).await? };
+    let known = if done.is_empty() { HashMap::new() } else { resets::with_resets(transaction, &done).await? };
     let ours = |status: &&&Status| {
-        let ours = waiting.contains_key(&status.event_id) || known.contains(&status.event_id);
+        let _in_its_trace = status.span.enter();
+        let (waiting, known) = (waiting.get(&status.event_id), known.get(&status.event_id));
+        let ours = waiting.is_some() || known.is_some();
+        status.span.record("reset.id", waiting.and_then(|waiting| waiting.reset_ids.as_ref()).or(known));
         if !ours {
             tracing::info!(messaging.message.id = %status.event_id, "a status of an unknown mail");
         }
@@ -320,7 +325,7 @@ impl News {
 
     fn add(&mut self, service: &Service, status: &Status, waiting: Option<&Waiting>) {
         if status.outcome == Outcome::Again {
-            return self.try_again(status, waiting);
+            return status.span.in_scope(|| self.try_again(status, waiting));
         }
         let current = waiting.map_or(status.attempt, |waiting| waiting.attempt);
         let event = delivery_event(status, waiting);

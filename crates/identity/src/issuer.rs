@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
-use runtime::trace::TraceContext;
+use runtime::trace::{TraceContext, about_resets};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use crate::canary;
@@ -242,9 +242,16 @@ struct Batch<'s> {
 }
 
 impl Batch<'_> {
-    /// Decides about one request.
+    /// Decides about one request, in its trace.
     fn add(&mut self, request: &Request, accounts: &[&Person]) -> Result<(), EventError> {
         let _in_its_trace = self.span(request).entered();
+        let before = self.made.resets.len();
+        let decided = self.decide(request, accounts);
+        about_resets(self.made.resets[before..].iter().map(|reset| reset.reset_id));
+        decided
+    }
+
+    fn decide(&mut self, request: &Request, accounts: &[&Person]) -> Result<(), EventError> {
         if accounts.is_empty() {
             self.refuse(request, None, NotSentReason::NoSuchAccount, None);
             return Ok(());
@@ -308,9 +315,6 @@ impl Batch<'_> {
             trace: &trace,
         };
         let issued = events::issue(self.service, &issue, people)?;
-        if let Some(reset) = issued.resets.first() {
-            Span::current().record("reset.id", display(reset.reset_id));
-        }
         for person in people {
             let mail = SentMail { issue_time: self.now, expire_time: issued.expire_time, live: true };
             self.sent.entry(person.user_id).or_default().push(mail);

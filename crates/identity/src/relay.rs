@@ -287,7 +287,7 @@ impl Relay {
             attempt = event.attempt,
         );
         TraceContext { traceparent: event.traceparent.clone(), tracestate: event.tracestate.clone() }
-            .set_as_parent_of(&span);
+            .set_as_parent_about(&span, event.reset_ids.clone());
         let begun = Instant::now();
         let outcome = async {
             let trace = TraceContext::current();
@@ -299,7 +299,11 @@ impl Relay {
                     body: body(event, routing_key),
                     timestamp: event.create_time,
                     published: self.service.clock.now(),
-                    trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate },
+                    trace: TraceHeaders {
+                        traceparent: trace.traceparent,
+                        tracestate: trace.tracestate,
+                        reset_id: event.reset_ids.clone(),
+                    },
                 })
                 .await
         }

@@ -90,7 +90,7 @@ where
             phase = field::Empty,
         );
         let cause = cause_of(&delivery);
-        cause.set_as_parent_of(&span);
+        cause.set_as_parent_about(&span, delivery.trace.reset_id.clone());
         cause.link_from(&span);
         self.process(&delivery).instrument(span).await
     }
@@ -270,18 +270,17 @@ fn destination(delivery: &Delivery) -> String {
 /// A span for the time in the queue, which nobody could measure while it passed.
 fn waited(delivery: &Delivery, published: OffsetDateTime, now: OffsetDateTime, event_id: Uuid) {
     let destination = destination(delivery);
-    cause_of(delivery).record_past(
-        format!("receive {destination}"),
-        (published, now),
-        vec![
-            KeyValue::new("messaging.system", "rabbitmq"),
-            KeyValue::new("messaging.operation.name", "receive"),
-            KeyValue::new("messaging.operation.type", "receive"),
-            KeyValue::new("messaging.destination.name", destination),
-            KeyValue::new("messaging.rabbitmq.destination.routing_key", delivery.routing_key.clone()),
-            KeyValue::new("messaging.message.id", event_id.to_string()),
-        ],
-    );
+    let name = format!("receive {destination}");
+    let mut attributes = vec![
+        KeyValue::new("messaging.system", "rabbitmq"),
+        KeyValue::new("messaging.operation.name", "receive"),
+        KeyValue::new("messaging.operation.type", "receive"),
+        KeyValue::new("messaging.destination.name", destination),
+        KeyValue::new("messaging.rabbitmq.destination.routing_key", delivery.routing_key.clone()),
+        KeyValue::new("messaging.message.id", event_id.to_string()),
+    ];
+    attributes.extend(delivery.trace.reset_id.clone().map(|ids| KeyValue::new("reset.id", ids)));
+    cause_of(delivery).record_past(name, (published, now), attributes);
 }
 
 fn status(event: &MailEvent, attempt: &Attempt, began: OffsetDateTime) -> MailStatus {

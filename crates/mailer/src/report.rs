@@ -39,7 +39,8 @@ pub fn reporter(
             body: status.encode_to_vec(),
             timestamp: clock.now(),
             published: clock.now(),
-            trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate },
+            // The identity service knows the mail's resets itself.
+            trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate, reset_id: None },
         };
         let publisher = publisher.clone();
         Box::pin(async move { publisher.publish(message).await }.instrument(span))
