@@ -15,11 +15,11 @@ use messaging::topology::{IDENTITY_MAIL_STATUS, MAILER_EVENTS, destination};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use proto::mailer::events::v1::mail_status::Outcome;
-use runtime::trace::TraceContext;
+use runtime::trace::{TraceContext, failed};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::domain::smtp_code::is_ours;
@@ -72,6 +72,8 @@ pub async fn run(
                 messaging.operation.type = "process",
                 messaging.message.id = delivery.message_id.as_deref().filter(|id| id.len() <= 64),
                 reset.id = Empty,
+                otel.status_code = Empty,
+                error.type = Empty,
             );
             let trace =
                 TraceContext::from_headers(delivery.trace.traceparent.as_deref(), delivery.trace.tracestate.as_deref());
@@ -116,6 +118,7 @@ impl Measures {
 impl Feedback {
     async fn handle(&self, groups: &Arc<Groups<Arc<Self>>>, delivery: &Delivery) -> Verdict {
         let Some(status) = Status::read(&delivery.body) else {
+            failed(&Span::current(), "not_understood");
             tracing::warn!("a status cannot be understood and is parked");
             return Verdict::Park;
         };
@@ -140,6 +143,7 @@ impl Feedback {
                     }
                 }
                 Err(error) => {
+                    failed(&Span::current(), "not_applied");
                     tracing::error!(
                         messaging.message.id = %status.event_id,
                         error = &error as &dyn std::error::Error,

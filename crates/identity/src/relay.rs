@@ -17,11 +17,12 @@ use messaging::topology::{
 };
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
-use runtime::trace::TraceContext;
+use runtime::trace::{TraceContext, failed};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::cursor::Cursor;
@@ -285,13 +286,16 @@ impl Relay {
             messaging.operation.type = "send",
             messaging.message.id = %event.event_id,
             attempt = event.attempt,
+            otel.status_code = Empty,
+            error.type = Empty,
         );
         TraceContext { traceparent: event.traceparent.clone(), tracestate: event.tracestate.clone() }
             .set_as_parent_about(&span, event.reset_ids.clone());
-        let begun = Instant::now();
-        let outcome = async {
+        let told = async {
             let trace = TraceContext::current();
-            self.publisher
+            let begun = Instant::now();
+            let outcome = self
+                .publisher
                 .publish(Message {
                     exchange: IDENTITY_EVENTS,
                     routing_key,
@@ -305,22 +309,16 @@ impl Relay {
                         reset_id: event.reset_ids.clone(),
                     },
                 })
-                .await
-        }
-        .instrument(span)
-        .await;
-        let word = match &outcome {
-            Ok(()) => "confirmed",
-            Err(PublishError::Unroutable) => "unroutable",
-            Err(PublishError::Refused) => "refused",
-            Err(PublishError::Disconnected(_)) => "disconnected",
-            Err(PublishError::TimedOut) => "timed_out",
+                .await;
+            let word = outcome.as_ref().map_or_else(PublishError::name, |()| "confirmed");
+            self.duration.record(begun.elapsed().as_secs_f64(), &[KeyValue::new("outcome", word)]);
+            self.published.add(1, &[KeyValue::new("routing_key", routing_key), KeyValue::new("outcome", word)]);
+            outcome.map_err(|error| {
+                failed(&Span::current(), word);
+                tracing::warn!(messaging.message.id = %event.event_id, routing_key, %error, "an event was not published");
+            })
         };
-        self.duration.record(begun.elapsed().as_secs_f64(), &[KeyValue::new("outcome", word)]);
-        self.published.add(1, &[KeyValue::new("routing_key", routing_key), KeyValue::new("outcome", word)]);
-        outcome.map_err(|error| {
-            tracing::warn!(messaging.message.id = %event.event_id, routing_key, %error, "an event was not published");
-        })
+        told.instrument(span).await
     }
 
     async fn care_until(&self, stop: &CancellationToken) {

@@ -11,6 +11,7 @@ use messaging::topology::{self, IDENTITY_EVENTS, MAILER_REQUESTS};
 use messaging::{Delivery, KeyRing, PublishError, Verdict};
 use opentelemetry::KeyValue;
 use proto::mailer::events::v1::MailStatus;
+use runtime::trace::failed;
 use runtime::{Clock, Random, TraceContext, backoff};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -88,6 +89,8 @@ where
             smtp_code = field::Empty,
             enhanced_code = field::Empty,
             phase = field::Empty,
+            otel.status_code = field::Empty,
+            error.type = field::Empty,
         );
         let cause = cause_of(&delivery);
         cause.set_as_parent_about(&span, delivery.trace.reset_id.clone());
@@ -102,6 +105,7 @@ where
                 // Nothing of it is known to be true, so no status is told.
                 let claimed: String = delivery.message_id.iter().flat_map(|id| id.chars().take(64)).collect();
                 tracing::warn!(reason, messaging.message.id = claimed, "parked: cannot be opened");
+                failed(&Span::current(), reason);
                 self.metrics.parked(reason);
                 if reason.ends_with("_key_unknown") {
                     self.metrics.key_unknown();
@@ -138,6 +142,9 @@ where
                 turn.insert(known).clone()
             }
         };
+        if known.outcome.gives_up() {
+            failed(&span, known.outcome.name());
+        }
         match self.confirmed(&known.status).await {
             false => Verdict::Requeue,
             true if known.outcome == Outcome::Parked => Verdict::Park,
@@ -192,8 +199,15 @@ where
         if expiry.is_over() {
             return Attempt::without_relay(Outcome::Expired, "the mail's time is over");
         }
-        let span = tracing::info_span!("render", otel.kind = "internal", kind = event.kind());
-        match span.in_scope(|| self.mail(event, expiry, deadline)) {
+        let span = tracing::info_span!(
+            "render",
+            otel.kind = "internal",
+            kind = event.kind(),
+            otel.status_code = field::Empty,
+            error.type = field::Empty
+        );
+        let mail = span.in_scope(|| self.mail(event, expiry, deadline));
+        match mail.inspect_err(|error| failed(&span, error.reason())) {
             Ok(mail) => {
                 let span = tracing::info_span!(
                     "smtp",

@@ -141,6 +141,11 @@ impl Outcome {
         matches!(self, Self::Sent | Self::Bounced(_))
     }
 
+    /// After these the mail is not sent, and nobody tries again.
+    pub fn gives_up(self) -> bool {
+        matches!(self, Self::Bounced(_) | Self::Expired | Self::Parked)
+    }
+
     /// For metrics and logs.
     pub fn name(self) -> &'static str {
         match self {
@@ -254,6 +259,8 @@ mod tests {
     fn nothing_is_mailed_again_after_a_yes_or_a_no() {
         let settled = OUTCOMES.map(Outcome::is_settled);
         assert_eq!(settled, [true, false, true, false, false, false, false]);
+        let given_up = OUTCOMES.map(Outcome::gives_up);
+        assert_eq!(given_up, [false, false, true, false, true, true, false]);
     }
 
     #[rstest]

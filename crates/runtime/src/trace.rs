@@ -151,6 +151,13 @@ pub fn about_resets(ids: impl IntoIterator<Item = impl Display>) {
     }
 }
 
+/// Says that what `span` is about failed, and by what: a word out of few. The span declares `otel.status_code` and
+/// `error.type`.
+pub fn failed(span: &Span, error_type: &str) {
+    span.record("otel.status_code", "ERROR");
+    span.record("error.type", error_type);
+}
+
 #[cfg(test)]
 mod tests {
     use super::TraceContext;
