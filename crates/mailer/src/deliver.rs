@@ -208,15 +208,7 @@ where
         );
         let mail = span.in_scope(|| self.mail(event, expiry, deadline));
         match mail.inspect_err(|error| failed(&span, error.reason())) {
-            Ok(mail) => {
-                let span = tracing::info_span!(
-                    "smtp",
-                    otel.name = "send mail",
-                    otel.kind = "client",
-                    network.protocol.name = "smtp"
-                );
-                self.transport.send(&mail).instrument(span).await
-            }
+            Ok(mail) => self.transport.send(&mail).await,
             Err(error @ RenderError::Over) => Attempt::without_relay(Outcome::Expired, error.to_string()),
             Err(error) => {
                 self.metrics.parked(error.reason());
