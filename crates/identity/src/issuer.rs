@@ -12,8 +12,8 @@ use opentelemetry::metrics::Counter;
 use runtime::trace::{TraceContext, about_resets};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::canary;
@@ -86,7 +86,7 @@ async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u6
     let mut claimed = Vec::new();
     match issue(service, Claim::Due(cursor.place()), &mut claimed, issued).await {
         Ok(()) => {
-            cursor.moved(claimed.last().copied(), claimed.len() == BATCH);
+            cursor.moved(claimed.last().map(Request::place), claimed.len() == BATCH);
             return claimed.len();
         }
         Err(error) if claimed.is_empty() => {
@@ -94,10 +94,9 @@ async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u6
         }
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "a batch failed, trying its requests one by one");
-            for (_, request_id) in claimed {
-                if let Err(error) = issue_alone(service, request_id, issued).await {
-                    // The database is away: none of the others would fare better.
-                    tracing::warn!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request has to wait");
+            for request in &claimed {
+                // The database is away: none of the others would fare better.
+                if issue_alone(service, request, issued).await.is_err() {
                     break;
                 }
             }
@@ -107,16 +106,35 @@ async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u6
     0
 }
 
-/// Issues one request, or puts it off.
-async fn issue_alone(service: &Service, request_id: Uuid, issued: &Counter<u64>) -> Result<(), StoreError> {
+/// Issues one request, or puts it off, in its own trace.
+async fn issue_alone(service: &Service, request: &Request, issued: &Counter<u64>) -> Result<(), StoreError> {
+    let request_id = request.request_id;
     let Err(error) = issue(service, Claim::One(request_id), &mut Vec::new(), issued).await else { return Ok(()) };
     let ours = !matches!(error, IssueError::Store(StoreError::Unavailable(_) | StoreError::Collision(_)));
-    if ours {
-        tracing::error!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request cannot be issued");
-    } else {
-        tracing::warn!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request has to wait");
-    }
-    put_off(service, request_id, ours, issued).await
+    let span = tracing::info_span!(
+        "put_off",
+        otel.kind = "internal",
+        otel.status_code = "ERROR",
+        error.type = if ours { "internal" } else { "unavailable" },
+        request.id = %request_id,
+        reset.id = Empty
+    );
+    trace_of(request).set_as_parent_of(&span);
+    let waits = async {
+        if ours {
+            tracing::error!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request cannot be issued");
+        } else {
+            tracing::warn!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request has to wait");
+        }
+        put_off(service, request_id, ours, issued).await.inspect_err(|error| {
+            tracing::warn!(request.id = %request_id, error = error as &dyn std::error::Error, "a request has to wait");
+        })
+    };
+    waits.instrument(span).await
+}
+
+fn trace_of(request: &Request) -> TraceContext {
+    TraceContext { traceparent: request.traceparent.clone(), tracestate: request.tracestate.clone() }
 }
 
 /// Tries a request later. A fault of ours is counted, and ends the request when it happened too often;
@@ -131,6 +149,7 @@ async fn put_off(service: &Service, request_id: Uuid, ours: bool, issued: &Count
         && let Some(request) = requests::claim(&mut transaction, request_id).await?
     {
         let reset = without_mail(service, &request, None, NotSentReason::Internal, None);
+        about_resets([reset.reset_id]);
         requests::finish(&mut transaction, &[request_id], &Made { resets: vec![reset], ..Made::default() }).await?;
         count(issued, "internal");
     }
@@ -147,18 +166,18 @@ enum Claim {
 async fn issue(
     service: &Service,
     claim: Claim,
-    claimed: &mut Vec<Place>,
+    claimed: &mut Vec<Request>,
     issued: &Counter<u64>,
 ) -> Result<(), IssueError> {
     let mut transaction = service.background.begin().await?;
-    let requests = match claim {
+    *claimed = match claim {
         Claim::Due(after) => requests::claim_due(&mut transaction, BATCH, after).await?,
         Claim::One(request_id) => requests::claim(&mut transaction, request_id).await?.into_iter().collect(),
     };
+    let requests = claimed.as_slice();
     if requests.is_empty() {
         return Ok(());
     }
-    claimed.extend(requests.iter().map(Request::place));
 
     let wanted: Vec<Wanted> = requests.iter().map(Wanted::of).collect();
     let usernames: Vec<String> = wanted.iter().filter_map(|wanted| wanted.username.clone()).collect();
@@ -280,8 +299,7 @@ impl Batch<'_> {
     fn span(&self, request: &Request) -> Span {
         let span =
             tracing::info_span!("issue", otel.kind = "internal", request.id = %request.request_id, reset.id = Empty);
-        TraceContext { traceparent: request.traceparent.clone(), tracestate: request.tracestate.clone() }
-            .set_as_parent_of(&span);
+        trace_of(request).set_as_parent_of(&span);
         self.trace.link_from(&span);
         span
     }

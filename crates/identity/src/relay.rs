@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::cursor::Cursor;
 use crate::domain::states::{DeliveryEvent, NotSentReason};
 use crate::service::Service;
-use crate::store::outbox::{self, Claimed};
+use crate::store::outbox::{self, Claimed, Swept};
 use crate::store::{self, StoreError, resets};
 
 /// Rows of one claim. All are handed to the publisher at once, so that a lease need only outlast one confirm.
@@ -374,13 +374,27 @@ async fn sweep(store: &store::Store) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
     let swept = outbox::sweep(&mut transaction, GRACE, CARE_BATCH).await?;
     let reason = NotSentReason::Expired;
-    let count = swept.len();
-    resets::advance(&mut transaction, &not_again(swept), DeliveryEvent::NotSent(reason)).await?;
+    let event_ids = swept.iter().map(|mail| mail.event_id).collect();
+    resets::advance(&mut transaction, &not_again(event_ids), DeliveryEvent::NotSent(reason)).await?;
     transaction.commit().await?;
-    if count > 0 {
-        tracing::warn!(count, "mails were given up: their links have ended");
+    if !swept.is_empty() {
+        tracing::warn!(count = swept.len(), "mails were given up: their links have ended");
     }
+    swept.into_iter().for_each(say_given_up);
     Ok(())
+}
+
+/// Says it in the trace of the mail, too.
+fn say_given_up(Swept { event_id, reset_ids, traceparent, tracestate }: Swept) {
+    let span = tracing::info_span!(
+        "give_up",
+        otel.kind = "internal",
+        otel.status_code = "ERROR",
+        error.type = "expired",
+        messaging.message.id = %event_id
+    );
+    TraceContext { traceparent, tracestate }.set_as_parent_about(&span, reset_ids);
+    span.in_scope(|| tracing::info!("a mail was given up"));
 }
 
 /// Mails for which no next attempt is expected.

@@ -369,19 +369,34 @@ pub async fn republish_silent(connection: &mut PgConnection, silence: Duration, 
     .rows_affected())
 }
 
+/// A mail that is given up.
+#[derive(FromRow)]
+pub struct Swept {
+    /// UUID version 7.
+    pub event_id: Uuid,
+    /// The resets it had the links of: UUIDs, separated by commas.
+    pub reset_ids: Option<String>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+    /// W3C trace state.
+    pub tracestate: Option<String>,
+}
+
 /// Deletes mails whose end passed longer than `grace` ago, and returns them.
 ///
 /// # Errors
 /// The database's.
-pub async fn sweep(connection: &mut PgConnection, grace: Duration, limit: i64) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar(
+pub async fn sweep(connection: &mut PgConnection, grace: Duration, limit: i64) -> Result<Vec<Swept>> {
+    Ok(sqlx::query_as(
         "DELETE FROM outbox WHERE event_id IN (
              SELECT event_id FROM outbox
              WHERE expire_time < now() - make_interval(secs => $1)
              ORDER BY expire_time
              LIMIT $2
              FOR UPDATE SKIP LOCKED)
-         RETURNING event_id",
+         RETURNING event_id, traceparent, tracestate,
+             (SELECT string_agg(r.reset_id::text, ',' ORDER BY r.reset_id)
+              FROM resets r WHERE r.event_id = outbox.event_id) AS reset_ids",
     )
     .bind(grace.as_secs_f64())
     .bind(limit)
