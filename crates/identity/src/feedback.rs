@@ -15,10 +15,11 @@ use messaging::topology::{IDENTITY_MAIL_STATUS, MAILER_EVENTS, destination};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use proto::mailer::events::v1::mail_status::Outcome;
-use runtime::trace::TraceContext;
+use runtime::trace::{TraceContext, failed};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::domain::smtp_code::is_ours;
@@ -70,6 +71,9 @@ pub async fn run(
                 messaging.operation.name = "process",
                 messaging.operation.type = "process",
                 messaging.message.id = delivery.message_id.as_deref().filter(|id| id.len() <= 64),
+                reset.id = Empty,
+                otel.status_code = Empty,
+                error.type = Empty,
             );
             let trace =
                 TraceContext::from_headers(delivery.trace.traceparent.as_deref(), delivery.trace.tracestate.as_deref());
@@ -114,6 +118,7 @@ impl Measures {
 impl Feedback {
     async fn handle(&self, groups: &Arc<Groups<Arc<Self>>>, delivery: &Delivery) -> Verdict {
         let Some(status) = Status::read(&delivery.body) else {
+            failed(&Span::current(), "not_understood");
             tracing::warn!("a status cannot be understood and is parked");
             return Verdict::Park;
         };
@@ -138,6 +143,7 @@ impl Feedback {
                     }
                 }
                 Err(error) => {
+                    failed(&Span::current(), "not_applied");
                     tracing::error!(
                         messaging.message.id = %status.event_id,
                         error = &error as &dyn std::error::Error,
@@ -283,9 +289,12 @@ async fn ours<'a>(
 ) -> Result<Vec<&'a Status>, StoreError> {
     let done: Vec<Uuid> =
         statuses.iter().map(|status| status.event_id).filter(|event_id| !waiting.contains_key(event_id)).collect();
-    let known = if done.is_empty() { Vec::new() } else { resets::with_resets(transaction, &done).await? };
+    let known = if done.is_empty() { HashMap::new() } else { resets::with_resets(transaction, &done).await? };
     let ours = |status: &&&Status| {
-        let ours = waiting.contains_key(&status.event_id) || known.contains(&status.event_id);
+        let _in_its_trace = status.span.enter();
+        let (waiting, known) = (waiting.get(&status.event_id), known.get(&status.event_id));
+        let ours = waiting.is_some() || known.is_some();
+        status.span.record("reset.id", waiting.and_then(|waiting| waiting.reset_ids.as_ref()).or(known));
         if !ours {
             tracing::info!(messaging.message.id = %status.event_id, "a status of an unknown mail");
         }
@@ -320,7 +329,7 @@ impl News {
 
     fn add(&mut self, service: &Service, status: &Status, waiting: Option<&Waiting>) {
         if status.outcome == Outcome::Again {
-            return self.try_again(status, waiting);
+            return status.span.in_scope(|| self.try_again(status, waiting));
         }
         let current = waiting.map_or(status.attempt, |waiting| waiting.attempt);
         let event = delivery_event(status, waiting);

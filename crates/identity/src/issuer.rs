@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
-use runtime::trace::TraceContext;
+use runtime::trace::{TraceContext, about_resets};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::canary;
@@ -86,7 +86,7 @@ async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u6
     let mut claimed = Vec::new();
     match issue(service, Claim::Due(cursor.place()), &mut claimed, issued).await {
         Ok(()) => {
-            cursor.moved(claimed.last().copied(), claimed.len() == BATCH);
+            cursor.moved(claimed.last().map(Request::place), claimed.len() == BATCH);
             return claimed.len();
         }
         Err(error) if claimed.is_empty() => {
@@ -94,10 +94,9 @@ async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u6
         }
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "a batch failed, trying its requests one by one");
-            for (_, request_id) in claimed {
-                if let Err(error) = issue_alone(service, request_id, issued).await {
-                    // The database is away: none of the others would fare better.
-                    tracing::warn!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request has to wait");
+            for request in &claimed {
+                // The database is away: none of the others would fare better.
+                if issue_alone(service, request, issued).await.is_err() {
                     break;
                 }
             }
@@ -107,16 +106,35 @@ async fn issue_batch(service: &Service, cursor: &mut Cursor, issued: &Counter<u6
     0
 }
 
-/// Issues one request, or puts it off.
-async fn issue_alone(service: &Service, request_id: Uuid, issued: &Counter<u64>) -> Result<(), StoreError> {
+/// Issues one request, or puts it off, in its own trace.
+async fn issue_alone(service: &Service, request: &Request, issued: &Counter<u64>) -> Result<(), StoreError> {
+    let request_id = request.request_id;
     let Err(error) = issue(service, Claim::One(request_id), &mut Vec::new(), issued).await else { return Ok(()) };
     let ours = !matches!(error, IssueError::Store(StoreError::Unavailable(_) | StoreError::Collision(_)));
-    if ours {
-        tracing::error!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request cannot be issued");
-    } else {
-        tracing::warn!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request has to wait");
-    }
-    put_off(service, request_id, ours, issued).await
+    let span = tracing::info_span!(
+        "put_off",
+        otel.kind = "internal",
+        otel.status_code = "ERROR",
+        error.type = if ours { "internal" } else { "unavailable" },
+        request.id = %request_id,
+        reset.id = Empty
+    );
+    trace_of(request).set_as_parent_of(&span);
+    let waits = async {
+        if ours {
+            tracing::error!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request cannot be issued");
+        } else {
+            tracing::warn!(request.id = %request_id, error = &error as &dyn std::error::Error, "a request has to wait");
+        }
+        put_off(service, request_id, ours, issued).await.inspect_err(|error| {
+            tracing::warn!(request.id = %request_id, error = error as &dyn std::error::Error, "a request has to wait");
+        })
+    };
+    waits.instrument(span).await
+}
+
+fn trace_of(request: &Request) -> TraceContext {
+    TraceContext { traceparent: request.traceparent.clone(), tracestate: request.tracestate.clone() }
 }
 
 /// Tries a request later. A fault of ours is counted, and ends the request when it happened too often;
@@ -132,6 +150,7 @@ async fn put_off(service: &Service, request_id: Uuid, ours: bool, issued: &Count
     {
         let mut batch = Batch::new(service, request.now, HashMap::new(), TraceContext::default());
         batch.refuse(&request, None, NotSentReason::Internal, None);
+        about_resets(batch.made.resets.iter().map(|reset| reset.reset_id));
         requests::finish(&mut transaction, &[request_id], &batch.made).await?;
         count(issued, "internal");
     }
@@ -148,18 +167,18 @@ enum Claim {
 async fn issue(
     service: &Service,
     claim: Claim,
-    claimed: &mut Vec<Place>,
+    claimed: &mut Vec<Request>,
     issued: &Counter<u64>,
 ) -> Result<(), IssueError> {
     let mut transaction = service.background.begin().await?;
-    let requests = match claim {
+    *claimed = match claim {
         Claim::Due(after) => requests::claim_due(&mut transaction, BATCH, after).await?,
         Claim::One(request_id) => requests::claim(&mut transaction, request_id).await?.into_iter().collect(),
     };
+    let requests = claimed.as_slice();
     if requests.is_empty() {
         return Ok(());
     }
-    claimed.extend(requests.iter().map(Request::place));
 
     let wanted: Vec<Wanted> = requests.iter().map(Wanted::of).collect();
     let usernames: Vec<String> = wanted.iter().filter_map(|wanted| wanted.username.clone()).collect();
@@ -247,9 +266,16 @@ impl<'s> Batch<'s> {
         Self { service, now, sent, trace, made: Made::default(), outcomes: BTreeMap::new() }
     }
 
-    /// Decides about one request.
+    /// Decides about one request, in its trace.
     fn add(&mut self, request: &Request, accounts: &[&Person]) -> Result<(), EventError> {
         let _in_its_trace = self.span(request).entered();
+        let before = self.made.resets.len();
+        let decided = self.decide(request, accounts);
+        about_resets(self.made.resets[before..].iter().map(|reset| reset.reset_id));
+        decided
+    }
+
+    fn decide(&mut self, request: &Request, accounts: &[&Person]) -> Result<(), EventError> {
         if accounts.is_empty() {
             self.refuse(request, None, NotSentReason::NoSuchAccount, None);
             return Ok(());
@@ -278,8 +304,7 @@ impl<'s> Batch<'s> {
     fn span(&self, request: &Request) -> Span {
         let span =
             tracing::info_span!("issue", otel.kind = "internal", request.id = %request.request_id, reset.id = Empty);
-        TraceContext { traceparent: request.traceparent.clone(), tracestate: request.tracestate.clone() }
-            .set_as_parent_of(&span);
+        trace_of(request).set_as_parent_of(&span);
         self.trace.link_from(&span);
         span
     }
@@ -313,9 +338,6 @@ impl<'s> Batch<'s> {
             trace: &trace,
         };
         let issued = events::issue(self.service, &issue, people)?;
-        if let Some(reset) = issued.resets.first() {
-            Span::current().record("reset.id", display(reset.reset_id));
-        }
         for person in people {
             let mail = SentMail { issue_time: self.now, expire_time: issued.expire_time, live: true };
             self.sent.entry(person.user_id).or_default().push(mail);

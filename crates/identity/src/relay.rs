@@ -17,17 +17,18 @@ use messaging::topology::{
 };
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
-use runtime::trace::TraceContext;
+use runtime::trace::{TraceContext, failed};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::cursor::Cursor;
 use crate::domain::states::{DeliveryEvent, NotSentReason};
 use crate::service::Service;
-use crate::store::outbox::{self, Claimed};
+use crate::store::outbox::{self, Claimed, Swept};
 use crate::store::{self, StoreError, resets};
 
 /// Rows of one claim. All are handed to the publisher at once, so that a lease need only outlast one confirm.
@@ -285,13 +286,16 @@ impl Relay {
             messaging.operation.type = "send",
             messaging.message.id = %event.event_id,
             attempt = event.attempt,
+            otel.status_code = Empty,
+            error.type = Empty,
         );
         TraceContext { traceparent: event.traceparent.clone(), tracestate: event.tracestate.clone() }
-            .set_as_parent_of(&span);
-        let begun = Instant::now();
-        let outcome = async {
+            .set_as_parent_about(&span, event.reset_ids.clone());
+        let told = async {
             let trace = TraceContext::current();
-            self.publisher
+            let begun = Instant::now();
+            let outcome = self
+                .publisher
                 .publish(Message {
                     exchange: IDENTITY_EVENTS,
                     routing_key,
@@ -299,24 +303,22 @@ impl Relay {
                     body: body(event, routing_key),
                     timestamp: event.create_time,
                     published: self.service.clock.now(),
-                    trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate },
+                    trace: TraceHeaders {
+                        traceparent: trace.traceparent,
+                        tracestate: trace.tracestate,
+                        reset_id: event.reset_ids.clone(),
+                    },
                 })
-                .await
-        }
-        .instrument(span)
-        .await;
-        let word = match &outcome {
-            Ok(()) => "confirmed",
-            Err(PublishError::Unroutable) => "unroutable",
-            Err(PublishError::Refused) => "refused",
-            Err(PublishError::Disconnected(_)) => "disconnected",
-            Err(PublishError::TimedOut) => "timed_out",
+                .await;
+            let word = outcome.as_ref().map_or_else(PublishError::name, |()| "confirmed");
+            self.duration.record(begun.elapsed().as_secs_f64(), &[KeyValue::new("outcome", word)]);
+            self.published.add(1, &[KeyValue::new("routing_key", routing_key), KeyValue::new("outcome", word)]);
+            outcome.map_err(|error| {
+                failed(&Span::current(), word);
+                tracing::warn!(messaging.message.id = %event.event_id, routing_key, %error, "an event was not published");
+            })
         };
-        self.duration.record(begun.elapsed().as_secs_f64(), &[KeyValue::new("outcome", word)]);
-        self.published.add(1, &[KeyValue::new("routing_key", routing_key), KeyValue::new("outcome", word)]);
-        outcome.map_err(|error| {
-            tracing::warn!(messaging.message.id = %event.event_id, routing_key, %error, "an event was not published");
-        })
+        told.instrument(span).await
     }
 
     async fn care_until(&self, stop: &CancellationToken) {
@@ -372,13 +374,27 @@ async fn sweep(store: &store::Store) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
     let swept = outbox::sweep(&mut transaction, GRACE, CARE_BATCH).await?;
     let reason = NotSentReason::Expired;
-    let count = swept.len();
-    resets::advance(&mut transaction, &not_again(swept), DeliveryEvent::NotSent(reason)).await?;
+    let event_ids = swept.iter().map(|mail| mail.event_id).collect();
+    resets::advance(&mut transaction, &not_again(event_ids), DeliveryEvent::NotSent(reason)).await?;
     transaction.commit().await?;
-    if count > 0 {
-        tracing::warn!(count, "mails were given up: their links have ended");
+    if !swept.is_empty() {
+        tracing::warn!(count = swept.len(), "mails were given up: their links have ended");
     }
+    swept.into_iter().for_each(say_given_up);
     Ok(())
+}
+
+/// Says it in the trace of the mail, too.
+fn say_given_up(Swept { event_id, reset_ids, traceparent, tracestate }: Swept) {
+    let span = tracing::info_span!(
+        "give_up",
+        otel.kind = "internal",
+        otel.status_code = "ERROR",
+        error.type = "expired",
+        messaging.message.id = %event_id
+    );
+    TraceContext { traceparent, tracestate }.set_as_parent_about(&span, reset_ids);
+    span.in_scope(|| tracing::info!("a mail was given up"));
 }
 
 /// Mails for which no next attempt is expected.

@@ -11,6 +11,7 @@ use messaging::topology::{self, IDENTITY_EVENTS, MAILER_REQUESTS};
 use messaging::{Delivery, KeyRing, PublishError, Verdict};
 use opentelemetry::KeyValue;
 use proto::mailer::events::v1::MailStatus;
+use runtime::trace::failed;
 use runtime::{Clock, Random, TraceContext, backoff};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -88,9 +89,11 @@ where
             smtp_code = field::Empty,
             enhanced_code = field::Empty,
             phase = field::Empty,
+            otel.status_code = field::Empty,
+            error.type = field::Empty,
         );
         let cause = cause_of(&delivery);
-        cause.set_as_parent_of(&span);
+        cause.set_as_parent_about(&span, delivery.trace.reset_id.clone());
         cause.link_from(&span);
         self.process(&delivery).instrument(span).await
     }
@@ -102,6 +105,7 @@ where
                 // Nothing of it is known to be true, so no status is told.
                 let claimed: String = delivery.message_id.iter().flat_map(|id| id.chars().take(64)).collect();
                 tracing::warn!(reason, messaging.message.id = claimed, "parked: cannot be opened");
+                failed(&Span::current(), reason);
                 self.metrics.parked(reason);
                 if reason.ends_with("_key_unknown") {
                     self.metrics.key_unknown();
@@ -138,6 +142,9 @@ where
                 turn.insert(known).clone()
             }
         };
+        if known.outcome.gives_up() {
+            failed(&span, known.outcome.name());
+        }
         match self.confirmed(&known.status).await {
             false => Verdict::Requeue,
             true if known.outcome == Outcome::Parked => Verdict::Park,
@@ -192,17 +199,16 @@ where
         if expiry.is_over() {
             return Attempt::without_relay(Outcome::Expired, "the mail's time is over");
         }
-        let span = tracing::info_span!("render", otel.kind = "internal", kind = event.kind());
-        match span.in_scope(|| self.mail(event, expiry, deadline)) {
-            Ok(mail) => {
-                let span = tracing::info_span!(
-                    "smtp",
-                    otel.name = "send mail",
-                    otel.kind = "client",
-                    network.protocol.name = "smtp"
-                );
-                self.transport.send(&mail).instrument(span).await
-            }
+        let span = tracing::info_span!(
+            "render",
+            otel.kind = "internal",
+            kind = event.kind(),
+            otel.status_code = field::Empty,
+            error.type = field::Empty
+        );
+        let mail = span.in_scope(|| self.mail(event, expiry, deadline));
+        match mail.inspect_err(|error| failed(&span, error.reason())) {
+            Ok(mail) => self.transport.send(&mail).await,
             Err(error @ RenderError::Over) => Attempt::without_relay(Outcome::Expired, error.to_string()),
             Err(error) => {
                 self.metrics.parked(error.reason());
@@ -270,18 +276,17 @@ fn destination(delivery: &Delivery) -> String {
 /// A span for the time in the queue, which nobody could measure while it passed.
 fn waited(delivery: &Delivery, published: OffsetDateTime, now: OffsetDateTime, event_id: Uuid) {
     let destination = destination(delivery);
-    cause_of(delivery).record_past(
-        format!("receive {destination}"),
-        (published, now),
-        vec![
-            KeyValue::new("messaging.system", "rabbitmq"),
-            KeyValue::new("messaging.operation.name", "receive"),
-            KeyValue::new("messaging.operation.type", "receive"),
-            KeyValue::new("messaging.destination.name", destination),
-            KeyValue::new("messaging.rabbitmq.destination.routing_key", delivery.routing_key.clone()),
-            KeyValue::new("messaging.message.id", event_id.to_string()),
-        ],
-    );
+    let name = format!("receive {destination}");
+    let mut attributes = vec![
+        KeyValue::new("messaging.system", "rabbitmq"),
+        KeyValue::new("messaging.operation.name", "receive"),
+        KeyValue::new("messaging.operation.type", "receive"),
+        KeyValue::new("messaging.destination.name", destination),
+        KeyValue::new("messaging.rabbitmq.destination.routing_key", delivery.routing_key.clone()),
+        KeyValue::new("messaging.message.id", event_id.to_string()),
+    ];
+    attributes.extend(delivery.trace.reset_id.clone().map(|ids| KeyValue::new("reset.id", ids)));
+    cause_of(delivery).record_past(name, (published, now), attributes);
 }
 
 fn status(event: &MailEvent, attempt: &Attempt, began: OffsetDateTime) -> MailStatus {

@@ -99,6 +99,18 @@ impl Attempt {
         Self { outcome, phase: None, reply: None, relay: String::new(), duration: Duration::ZERO, cause: cause.into() }
     }
 
+    /// What it failed by, in a word out of few: the class of the answer, or how far it got without one.
+    pub fn error_type(&self) -> Option<&'static str> {
+        match (self.outcome, self.reply.as_ref().map(|reply| reply.code / 100)) {
+            (Outcome::Sent, _) => None,
+            (Outcome::Expired | Outcome::Parked, _) => Some(self.outcome.name()),
+            (_, Some(4)) => Some("4yz"),
+            (_, Some(5)) => Some("5yz"),
+            (_, Some(_)) => Some("reply_unexpected"),
+            (_, None) => Some(self.phase.map_or(self.outcome.name(), Phase::name)),
+        }
+    }
+
     /// Whether another relay may do better: nothing was said about the recipient. What a relay says of
     /// a recipient is final, and no other relay is asked for its opinion.
     pub fn passes_on(&self) -> bool {
@@ -139,6 +151,11 @@ impl Outcome {
     /// After these no attempt of the event is mailed again.
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Sent | Self::Bounced(_))
+    }
+
+    /// After these the mail is not sent, and nobody tries again.
+    pub fn gives_up(self) -> bool {
+        matches!(self, Self::Bounced(_) | Self::Expired | Self::Parked)
     }
 
     /// For metrics and logs.
@@ -254,6 +271,28 @@ mod tests {
     fn nothing_is_mailed_again_after_a_yes_or_a_no() {
         let settled = OUTCOMES.map(Outcome::is_settled);
         assert_eq!(settled, [true, false, true, false, false, false, false]);
+        let given_up = OUTCOMES.map(Outcome::gives_up);
+        assert_eq!(given_up, [false, false, true, false, true, true, false]);
+    }
+
+    #[rstest]
+    #[case(Outcome::Sent, Some(Phase::Final), Some(250), None)]
+    #[case(Outcome::Deferred, Some(Phase::Rcpt), Some(451), Some("4yz"))]
+    #[case(Outcome::Bounced(Bounce::Other), Some(Phase::Rcpt), Some(550), Some("5yz"))]
+    #[case(Outcome::Deferred, Some(Phase::Data), Some(250), Some("reply_unexpected"))]
+    #[case(Outcome::Held, Some(Phase::Connect), None, Some("connect"))]
+    #[case(Outcome::Unknown, Some(Phase::Final), None, Some("final"))]
+    #[case(Outcome::Expired, Some(Phase::Data), Some(354), Some("expired"))]
+    #[case(Outcome::Deferred, None, None, Some("deferred"))]
+    fn what_an_attempt_failed_by_is_one_of_few_words(
+        #[case] outcome: Outcome,
+        #[case] phase: Option<Phase>,
+        #[case] code: Option<u16>,
+        #[case] word: Option<&str>,
+    ) {
+        let reply = code.map(|code| Reply { code, enhanced: String::new() });
+        let attempt = Attempt { phase, reply, ..Attempt::without_relay(outcome, "it is a test") };
+        assert_eq!(attempt.error_type(), word);
     }
 
     #[rstest]

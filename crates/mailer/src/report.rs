@@ -7,9 +7,11 @@ use messaging::topology::{MAIL_STATUS, MAILER_EVENTS, destination};
 use messaging::{Message, PublishError, Publisher, TraceHeaders};
 use prost::Message as _;
 use proto::mailer::events::v1::MailStatus;
+use runtime::trace::failed;
 use runtime::{Clock, Random, TraceContext, uuid_v7};
 use time::OffsetDateTime;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 /// Publishes statuses, each in the trace it is called in; done when the broker confirms.
 pub fn reporter(
@@ -30,6 +32,8 @@ pub fn reporter(
             messaging.operation.name = "send",
             messaging.operation.type = "send",
             messaging.message.id = %message_id,
+            otel.status_code = Empty,
+            error.type = Empty,
         );
         let trace = span.in_scope(TraceContext::current);
         let message = Message {
@@ -39,10 +43,15 @@ pub fn reporter(
             body: status.encode_to_vec(),
             timestamp: clock.now(),
             published: clock.now(),
-            trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate },
+            // The identity service knows the mail's resets itself.
+            trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate, reset_id: None },
         };
         let publisher = publisher.clone();
-        Box::pin(async move { publisher.publish(message).await }.instrument(span))
+        let told = async move {
+            let told = publisher.publish(message).await;
+            told.inspect_err(|error| failed(&Span::current(), error.name()))
+        };
+        Box::pin(told.instrument(span))
     }
 }
 

@@ -2,21 +2,29 @@
 
 use lapin::types::{AMQPValue, FieldTable};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-/// The W3C trace context as it travels in the headers of a message.
+/// Longest list of resets that is read: one mail names five accounts at most.
+const RESET_IDS_BYTES: usize = 5 * 37;
+
+/// The W3C trace context as it travels in the headers of a message, and which resets it is about: for logs and traces,
+/// and nothing else believes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceHeaders {
     /// `traceparent`
     pub traceparent: Option<String>,
     /// `tracestate`
     pub tracestate: Option<String>,
+    /// `reset-id`: UUIDs, separated by commas.
+    pub reset_id: Option<String>,
 }
 
 impl TraceHeaders {
     /// As long strings: other clients read them as text.
     pub(crate) fn to_table(&self) -> FieldTable {
         let mut table = FieldTable::default();
-        for (name, value) in [("traceparent", &self.traceparent), ("tracestate", &self.tracestate)] {
+        let all = [("traceparent", &self.traceparent), ("tracestate", &self.tracestate), ("reset-id", &self.reset_id)];
+        for (name, value) in all {
             if let Some(value) = value {
                 table.insert(name.into(), AMQPValue::LongString(value.as_str().into()));
             }
@@ -26,8 +34,13 @@ impl TraceHeaders {
 
     pub(crate) fn from_table(table: Option<&FieldTable>) -> Self {
         let read = |name| table.and_then(|table| text(field(table, name)?));
-        Self { traceparent: read("traceparent"), tracestate: read("tracestate") }
+        let reset_id = read("reset-id").filter(|text| are_ids(text));
+        Self { traceparent: read("traceparent"), tracestate: read("tracestate"), reset_id }
     }
+}
+
+fn are_ids(text: &str) -> bool {
+    text.len() <= RESET_IDS_BYTES && text.split(',').all(|id| Uuid::try_parse(id).is_ok())
 }
 
 /// When a message was published, in Unix milliseconds. For a metric: nobody relies on it.
@@ -78,8 +91,19 @@ mod tests {
         let headers = TraceHeaders {
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
             tracestate: None,
+            reset_id: Some(format!("{},{}", Uuid::from_u128(1), Uuid::from_u128(2))),
         };
         assert_eq!(TraceHeaders::from_table(Some(&headers.to_table())), headers);
+    }
+
+    #[test]
+    fn what_is_no_list_of_resets_is_ignored() {
+        let id = Uuid::from_u128(1).to_string();
+        for bad in ["", "budi", &format!("{id},"), &format!("{id} "), &[id.as_str(); 6].join(",")] {
+            let mut table = FieldTable::default();
+            table.insert("reset-id".into(), AMQPValue::LongString(bad.into()));
+            assert_eq!(TraceHeaders::from_table(Some(&table)), TraceHeaders::default(), "{bad}");
+        }
     }
 
     #[test]

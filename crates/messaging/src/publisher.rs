@@ -73,6 +73,19 @@ pub enum PublishError {
     TimedOut,
 }
 
+impl PublishError {
+    /// For metrics and spans.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unroutable => "unroutable",
+            Self::Refused => "refused",
+            Self::Disconnected(_) => "disconnected",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
 /// Publishes over a connection of its own, which it keeps up for as long as a clone lives. Cheap to clone.
 #[derive(Clone)]
 pub struct Publisher {

@@ -22,6 +22,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::{Clock, SystemClock};
 use crate::settings::LogFormat;
+use crate::trace::ResetIds;
 
 const TIMESTAMP: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
@@ -94,6 +95,10 @@ where
             None => String::new(),
         };
         let otel = OtelContext::current();
+        let mut span = spans_around(event, &context);
+        if let Some(ResetIds(ids)) = otel.get() {
+            span.insert("reset.id".into(), ids.as_str().into());
+        }
         let traced = otel.span().span_context().clone();
         let line = Line {
             timestamp: self.clock.now().format(TIMESTAMP).unwrap_or_default(),
@@ -103,7 +108,7 @@ where
             service: &self.service,
             trace_id: traced.is_valid().then(|| traced.trace_id().to_string()),
             span_id: traced.is_valid().then(|| traced.span_id().to_string()),
-            span: spans_around(event, &context),
+            span,
             fields: fields.0,
         };
         let text = match self.format {

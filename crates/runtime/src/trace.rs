@@ -4,6 +4,7 @@
 //! It is only ever read and written while `OTEL_PROPAGATORS` allows it (see [`crate::telemetry`]).
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
@@ -28,6 +29,10 @@ pub(crate) fn set_enabled(enabled: bool) {
 fn enabled() -> bool {
     ENABLED.load(Ordering::Relaxed)
 }
+
+/// The resets that a piece of work is about, in its context and in that of all work below.
+#[derive(Debug)]
+pub(crate) struct ResetIds(pub(crate) String);
 
 /// Where a piece of work stands in a trace.
 #[derive(Clone, Default, Debug, PartialEq, Eq)]
@@ -69,10 +74,25 @@ impl TraceContext {
     /// Makes `span` a child of this context: for work that a caller waits for. Only before the
     /// span is first entered; so make the span, call this, then `.instrument(span)`.
     pub fn set_as_parent_of(&self, span: &Span) {
-        if let Some(parent) = self.span_context() {
-            // An error says that nobody traces this span.
-            let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+        self.set_as_parent_about(span, None);
+    }
+
+    /// The same for work about these resets (UUIDs, separated by commas): `span`, all spans below it and the log lines
+    /// in them tell them as `reset.id`.
+    pub fn set_as_parent_about(&self, span: &Span, reset_ids: Option<String>) {
+        let parent = self.span_context();
+        if parent.is_none() && reset_ids.is_none() {
+            return;
         }
+        let mut context = Context::new();
+        if let Some(parent) = parent {
+            context = context.with_remote_span_context(parent);
+        }
+        if let Some(reset_ids) = reset_ids {
+            context = context.with_value(ResetIds(reset_ids));
+        }
+        // An error says that nobody traces this span.
+        let _ = span.set_parent(context);
     }
 
     /// Links `span` to this context: for work that was caused by it, later and elsewhere.
@@ -121,6 +141,21 @@ pub fn current_trace_id() -> Option<String> {
     let context = Context::current();
     let span = context.span().span_context().clone();
     span.is_valid().then(|| span.trace_id().to_string())
+}
+
+/// Tells which resets the current span is about, if any; the span declares `reset.id`.
+pub fn about_resets(ids: impl IntoIterator<Item = impl Display>) {
+    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    if !ids.is_empty() {
+        Span::current().record("reset.id", ids.join(","));
+    }
+}
+
+/// Says that what `span` is about failed, and by what: a word out of few. The span declares `otel.status_code` and
+/// `error.type`.
+pub fn failed(span: &Span, error_type: &str) {
+    span.record("otel.status_code", "ERROR");
+    span.record("error.type", error_type);
 }
 
 #[cfg(test)]

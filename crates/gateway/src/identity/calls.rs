@@ -9,9 +9,11 @@ use proto::identity::v1::{
     ListResetsRequest, ListUsersRequest, ListUsersResponse, Organization, RequestResetRequest, Reset, User,
     VerifyPasswordRequest, get_organization_request, get_reset_request, get_user_request,
 };
+use runtime::trace::failed;
 use secrecy::{ExposeSecret as _, SecretString};
-use tonic::{Request, Response, Status};
-use tracing::Instrument as _;
+use tonic::{Code, Request, Response, Status};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::{Identity, Refusal};
 
@@ -304,8 +306,14 @@ impl Identity {
             send(outgoing)
         };
         let tried = attempt.retry(policy.gaps()).when(|status: &Status| self.policies.may_retry(status));
-        let span = tracing::info_span!("call", otel.name = method, otel.kind = "client", rpc.method = method);
-        let answer = tokio::time::timeout_at(end.into(), tried).instrument(span).await;
+        let span = span(service, method);
+        let answer = tokio::time::timeout_at(end.into(), tried).instrument(span.clone()).await;
+        let code = match &answer {
+            Ok(Ok(_)) => Code::Ok,
+            Ok(Err(status)) => status.code(),
+            Err(_) => Code::DeadlineExceeded,
+        };
+        tell(&span, code);
         match answer {
             Ok(Ok(response)) => {
                 self.policies.answered();
@@ -326,7 +334,53 @@ impl Identity {
     }
 }
 
+fn span(service: &str, method: &str) -> Span {
+    let full = format!("sandi.identity.v1.{service}/{method}");
+    tracing::info_span!(
+        "call",
+        otel.name = full,
+        otel.kind = "client",
+        otel.status_code = Empty,
+        rpc.system.name = "grpc",
+        rpc.method = full,
+        rpc.response.status_code = Empty,
+        error.type = Empty
+    )
+}
+
+/// Tells in a call's span what it came to.
+fn tell(span: &Span, code: Code) {
+    let name = code_name(code);
+    span.record("rpc.response.status_code", &name);
+    if code != Code::Ok {
+        failed(span, &name);
+    }
+}
+
+/// As it stands in the specification: `NOT_FOUND` for `NotFound`.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
 /// What the contract always answers with.
 fn present<T>(answer: Option<T>) -> Result<T, Refusal> {
     answer.ok_or_else(|| Refusal::plain(ErrorReason::Internal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_named_as_the_specification_names_them() {
+        let names = [Code::Ok, Code::NotFound, Code::Unavailable, Code::DeadlineExceeded].map(code_name);
+        assert_eq!(names, ["OK", "NOT_FOUND", "UNAVAILABLE", "DEADLINE_EXCEEDED"]);
+    }
 }

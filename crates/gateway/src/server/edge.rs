@@ -15,6 +15,8 @@ use http::{HeaderMap, Method, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Histogram;
 use runtime::TraceContext;
+use runtime::trace::failed;
+use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::body::{self, Unread};
@@ -58,13 +60,21 @@ pub async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, next: Nex
         "request",
         otel.name = format!("{method} {route}"),
         otel.kind = "server",
-        http.response.status_code = tracing::field::Empty,
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = Some(&*route).filter(|route| *route != "none"),
+        http.response.status_code = Empty,
+        error.type = Empty,
     );
     parent(via, request.headers()).set_as_parent_of(&span);
     async move {
         let mut response = answer(&edge, request, next).await;
         let status = response.status().as_u16();
-        Span::current().record("http.response.status_code", status);
+        let span = Span::current();
+        span.record("http.response.status_code", status);
+        if response.status().is_server_error() {
+            failed(&span, response.status().as_str());
+        }
         let duration = start.elapsed();
         let attributes = [
             KeyValue::new("http.request.method", method),
@@ -87,13 +97,13 @@ fn parent(via: Via, headers: &HeaderMap) -> TraceContext {
     TraceContext::from_headers(header("traceparent"), header("tracestate"))
 }
 
-/// Methods are the browser's to make up; metrics know these.
+/// Methods are the browser's to make up; metrics and spans know these.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
         Method::POST => "POST",
-        _ => "other",
+        _ => "_OTHER",
     }
 }
 

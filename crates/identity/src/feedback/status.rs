@@ -4,6 +4,7 @@ use prost::Message as _;
 use proto::mailer::events::v1::MailStatus;
 use proto::mailer::events::v1::mail_status::Outcome;
 use time::OffsetDateTime;
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::domain::smtp_code::condemns_address;
@@ -20,6 +21,8 @@ pub(super) struct Status {
     pub(super) attempt_time: OffsetDateTime,
     pub(super) outcome: Outcome,
     pub(super) message: MailStatus,
+    /// The span it is handled in: many are written together.
+    pub(super) span: Span,
 }
 
 impl Status {
@@ -38,6 +41,7 @@ impl Status {
             attempt_time: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?,
             outcome: (outcome != Outcome::Unspecified).then_some(outcome)?,
             message,
+            span: Span::current(),
         })
     }
 

@@ -155,6 +155,7 @@ impl Edge {
             "rpc",
             otel.name = method,
             otel.kind = "server",
+            otel.status_code = tracing::field::Empty,
             rpc.system.name = "grpc",
             rpc.method = method,
             rpc.response.status_code = tracing::field::Empty,
@@ -191,6 +192,9 @@ impl Edge {
             current.record("rpc.response.status_code", code_name(code));
             if code != Code::Ok {
                 current.record("error.type", reason);
+            }
+            if is_ours(code) {
+                current.record("otel.status_code", "ERROR");
             }
             tracing::info!(
                 rpc.method = method,
@@ -318,6 +322,19 @@ fn outcome(response: &Response<Body>) -> (Code, &'static str) {
     let named = info.error_info().map(|info| info.reason.as_str()).unwrap_or_default();
     let reason = Reason::ALL.iter().map(|reason| reason.as_str()).find(|reason| *reason == named);
     (status.code(), reason.unwrap_or_default())
+}
+
+/// Whether a server's span is an error (OpenTelemetry's conventions for gRPC): not where the caller is to blame.
+fn is_ours(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }
 
 fn code_name(code: Code) -> &'static str {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use runtime::trace::about_resets;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -58,6 +59,7 @@ pub async fn admin_reset(service: &Service, call: &Call, command: AdminReset) ->
     let fields = [command.user_id.as_bytes().as_slice(), actor, command.reason.as_str().as_bytes(), &life];
     let once = Once::new(service, call, command.idempotency_key.clone(), &fields);
     let answer = call.until_settled(service, || store(service, call, &command, once.as_ref())).await?;
+    about_resets([answer.reset_id]);
     service.relay_bell.notify_one();
     Ok(answer)
 }

@@ -1,5 +1,6 @@
 //! CheckReset: what a link is good for. It never spends the link, and notes its first view.
 
+use runtime::trace::about_resets;
 use time::OffsetDateTime;
 
 use super::call::{Call, MALFORMED};
@@ -55,6 +56,7 @@ pub async fn live_link(
     let person = users::by_id(transaction, user_id).await?;
     let (Some(link), Some(person)) = (link, person) else { return refuse("unknown") };
     call.note_person(&person);
+    about_resets([link.reset_id]);
     match link.state {
         LinkState::Live if person.is_active() => Ok((link, person)),
         LinkState::Live => refuse("user disabled"),

@@ -70,9 +70,7 @@ async fn set(
 ) -> Result<Completed> {
     let mut transaction = service.store.begin().await?;
     let (link, person) = live_link(&mut transaction, call, token).await?;
-    let span = tracing::Span::current();
-    link.trace.link_from(&span);
-    span.record("reset.id", tracing::field::display(link.reset_id));
+    link.trace.link_from(&tracing::Span::current());
     // Nothing was written, and the hash must not hold a connection.
     drop(transaction);
     call.speaks_to(&person);

@@ -1,5 +1,6 @@
 //! CreateUser, with a password, with an invitation, or with neither.
 
+use runtime::trace::about_resets;
 use uuid::Uuid;
 
 use super::access::{self, ActorClaim, Authority, ELSEWHERE};
@@ -163,15 +164,20 @@ async fn store(
     }
     users::insert(&mut transaction, &person).await.map_err(username_taken)?;
     call.note_person(&person);
+    let mut invitation = None;
     if command.send_invitation && person.is_active() {
         let reason = Reason::parse("invitation").map_err(|problem| Error::field("send_invitation", problem))?;
         let life = service.settings.resets.admin_life;
-        send_link(service, call, &mut transaction, &person, ResetKind::Invitation, &authority, life, &reason).await?;
+        let (reset_id, _) =
+            send_link(service, call, &mut transaction, &person, ResetKind::Invitation, &authority, life, &reason)
+                .await?;
+        invitation = Some(reset_id);
     }
     audit::append(&mut transaction, &[call.audit_success(service)]).await?;
     idempotency::succeed(&mut transaction, call, once, Some(person.user_id), None).await?;
     let created = users::by_id(&mut transaction, person.user_id).await?.ok_or(Error::UserNotFound)?;
     transaction.commit().await.map_err(StoreError::from)?;
+    about_resets(invitation);
     Ok(created)
 }
 

@@ -1,5 +1,7 @@
 //! ExplainReset: support's answer to "the mail never came".
 
+use runtime::trace::about_resets;
+
 use super::call::Call;
 use super::error::{Error, Result};
 use super::get_reset::{ResetKey, find};
@@ -97,6 +99,7 @@ async fn by_username(transaction: &mut Transaction, username: &Identifier) -> Re
 async fn by_reset(transaction: &mut Transaction, key: &ResetKey) -> Result<(Option<Person>, Vec<Reset>)> {
     let resets = find(transaction, key).await?;
     let first = resets.first().ok_or(Error::ResetNotFound)?;
+    about_resets(resets.iter().map(|reset| reset.reset_id));
     let person = match first.user_id {
         Some(user_id) => users::by_id(transaction, user_id).await?,
         None => None,

@@ -1,5 +1,6 @@
 //! GetReset: what became of a request, a reset, or the mail with a support code.
 
+use runtime::trace::about_resets;
 use uuid::Uuid;
 
 use super::access::{self, ActorClaim, Authority};
@@ -52,6 +53,7 @@ pub async fn get_reset(service: &Service, call: &Call, command: GetReset) -> Res
     }
     let mut found = find(&mut transaction, &command.key).await?;
     found.retain(|reset| authority.sees(reset.organization_id));
+    about_resets(found.iter().map(|reset| reset.reset_id));
     if found.is_empty() { Err(Error::ResetNotFound) } else { Ok(Found::Resets(found)) }
 }
 

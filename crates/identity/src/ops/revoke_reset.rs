@@ -1,5 +1,6 @@
 //! RevokeReset: an admin ends a link before its time.
 
+use runtime::trace::about_resets;
 use uuid::Uuid;
 
 use super::access::{self, ActorClaim, ELSEWHERE};
@@ -27,6 +28,7 @@ pub struct RevokeReset {
 /// Those of [`access`]; `RESET_NOT_FOUND`, `RESET_ENDED`, or the database's.
 pub async fn revoke_reset(service: &Service, call: &Call, command: RevokeReset) -> Result<Reset> {
     call.note(|facts| facts.reason = command.reason.as_ref().map_or(String::new(), |reason| reason.as_str().into()));
+    about_resets([command.reset_id]);
     let reset = call.until_settled(service, || store(service, call, &command)).await?;
     service.relay_bell.notify_one();
     Ok(reset)

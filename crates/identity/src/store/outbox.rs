@@ -54,6 +54,8 @@ pub struct Claimed {
     pub live: bool,
     /// Whether the account of such a link is active; true for events without links.
     pub active: bool,
+    /// The resets it has the links of: UUIDs, separated by commas.
+    pub reset_ids: Option<String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
     /// W3C trace state.
@@ -80,6 +82,8 @@ pub struct Waiting {
     pub expire_time: Option<OffsetDateTime>,
     /// The database's clock.
     pub now: OffsetDateTime,
+    /// The resets it has the links of: UUIDs, separated by commas.
+    pub reset_ids: Option<String>,
 }
 
 /// How full the outbox is, for the metrics.
@@ -160,10 +164,11 @@ pub async fn claim(
                  SELECT c.event_id, c.routing_key, c.header, c.body, c.attempt, c.due_time, c.create_time,
                      c.traceparent, c.tracestate, COALESCE(c.expire_time <= clock_timestamp(), false) AS expired,
                      c.routing_key <> $3 OR COALESCE(links.live, false) AS live,
-                     c.routing_key <> $3 OR COALESCE(links.active, false) AS active
+                     c.routing_key <> $3 OR COALESCE(links.active, false) AS active, links.reset_ids
                  FROM claimed c CROSS JOIN LATERAL (
                      SELECT bool_or(r.link_state = $4 AND r.expire_time > clock_timestamp()) AS live,
-                         bool_or(r.link_state = $4 AND u.state = $5 AND NOT g.suspended) AS active
+                         bool_or(r.link_state = $4 AND u.state = $5 AND NOT g.suspended) AS active,
+                         string_agg(r.reset_id::text, ',' ORDER BY r.reset_id) AS reset_ids
                      FROM resets r
                      LEFT JOIN users u ON u.user_id = r.user_id
                      LEFT JOIN organizations g ON g.organization_id = u.organization_id
@@ -260,7 +265,9 @@ pub async fn delete(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result
 /// The database's.
 pub async fn lock_waiting(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<Vec<Waiting>> {
     Ok(sqlx::query_as(
-        "SELECT event_id, attempt, unknowns, expire_time, clock_timestamp() AS now
+        "SELECT event_id, attempt, unknowns, expire_time, clock_timestamp() AS now,
+             (SELECT string_agg(r.reset_id::text, ',' ORDER BY r.reset_id)
+              FROM resets r WHERE r.event_id = outbox.event_id) AS reset_ids
          FROM outbox
          WHERE event_id = ANY($1)
          ORDER BY event_id
@@ -362,19 +369,34 @@ pub async fn republish_silent(connection: &mut PgConnection, silence: Duration, 
     .rows_affected())
 }
 
+/// A mail that is given up.
+#[derive(FromRow)]
+pub struct Swept {
+    /// UUID version 7.
+    pub event_id: Uuid,
+    /// The resets it had the links of: UUIDs, separated by commas.
+    pub reset_ids: Option<String>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+    /// W3C trace state.
+    pub tracestate: Option<String>,
+}
+
 /// Deletes mails whose end passed longer than `grace` ago, and returns them.
 ///
 /// # Errors
 /// The database's.
-pub async fn sweep(connection: &mut PgConnection, grace: Duration, limit: i64) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar(
+pub async fn sweep(connection: &mut PgConnection, grace: Duration, limit: i64) -> Result<Vec<Swept>> {
+    Ok(sqlx::query_as(
         "DELETE FROM outbox WHERE event_id IN (
              SELECT event_id FROM outbox
              WHERE expire_time < now() - make_interval(secs => $1)
              ORDER BY expire_time
              LIMIT $2
              FOR UPDATE SKIP LOCKED)
-         RETURNING event_id",
+         RETURNING event_id, traceparent, tracestate,
+             (SELECT string_agg(r.reset_id::text, ',' ORDER BY r.reset_id)
+              FROM resets r WHERE r.event_id = outbox.event_id) AS reset_ids",
     )
     .bind(grace.as_secs_f64())
     .bind(limit)

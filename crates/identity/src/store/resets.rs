@@ -1,6 +1,6 @@
 //! Table `resets`: links, and what became of them and of their mails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use runtime::trace::TraceContext;
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
@@ -467,15 +467,21 @@ pub async fn expect_attempts(connection: &mut PgConnection, mails: &[Moved]) -> 
     Ok(())
 }
 
-/// Which of these mails any reset belongs to.
+/// Which of these mails any reset belongs to, and which: UUIDs, separated by commas.
 ///
 /// # Errors
 /// The database's.
-pub async fn with_resets(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar("SELECT DISTINCT event_id FROM resets WHERE event_id = ANY($1)")
-        .bind(event_ids)
-        .fetch_all(connection)
-        .await?)
+pub async fn with_resets(connection: &mut PgConnection, event_ids: &[Uuid]) -> Result<HashMap<Uuid, String>> {
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(
+        "SELECT event_id, string_agg(reset_id::text, ',' ORDER BY reset_id)
+         FROM resets
+         WHERE event_id = ANY($1)
+         GROUP BY event_id",
+    )
+    .bind(event_ids)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Reads one reset.

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use lettre::transport::smtp::extension::ClientId;
 use runtime::Random;
+use runtime::trace::failed;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::Mail;
 use super::doubt::Doubt;
@@ -98,6 +101,19 @@ pub fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
         .with_no_client_auth())
 }
 
+/// Tells in a span what an attempt came to.
+fn tell(span: &Span, attempt: &Attempt) {
+    span.record("smtp.outcome", attempt.outcome.name());
+    span.record("smtp.phase", attempt.phase.map(Phase::name));
+    if let Some(reply) = &attempt.reply {
+        span.record("smtp.response.status_code", reply.code);
+        span.record("smtp.response.enhanced_status_code", reply.enhanced.as_str());
+    }
+    if let Some(error_type) = attempt.error_type() {
+        failed(span, error_type);
+    }
+}
+
 /// A relay and its connections.
 pub struct Relay {
     config: RelayConfig,
@@ -158,11 +174,34 @@ impl Relay {
             Err(fault) => return (self.held(fault, began), false),
         };
         let probe = pass.is_probe();
-        let result = self.hand_over(mail).await;
-        drop(permit);
-        let outcome = self.judge(mail, &result).await;
-        self.settle(pass, outcome, result.as_ref().err());
-        (self.attempt(outcome, result, began), probe)
+        let span = self.span();
+        let dialogue = async {
+            let result = self.hand_over(mail).await;
+            drop(permit);
+            let outcome = self.judge(mail, &result).await;
+            self.settle(pass, outcome, result.as_ref().err());
+            self.attempt(outcome, result, began)
+        };
+        let attempt = dialogue.instrument(span.clone()).await;
+        tell(&span, &attempt);
+        (attempt, probe)
+    }
+
+    fn span(&self) -> Span {
+        tracing::info_span!(
+            "smtp",
+            otel.name = "send mail",
+            otel.kind = "client",
+            network.protocol.name = "smtp",
+            server.address = self.config.host,
+            server.port = self.config.port,
+            smtp.response.status_code = Empty,
+            smtp.response.enhanced_status_code = Empty,
+            smtp.phase = Empty,
+            smtp.outcome = Empty,
+            otel.status_code = Empty,
+            error.type = Empty,
+        )
     }
 
     /// One attempt, once there is a connection to spare.

@@ -129,3 +129,17 @@ fn a_trace_goes_on_over_headers() {
         assert_ne!(own, carried.trace_id());
     });
 }
+
+#[test]
+fn lines_of_work_about_a_reset_tell_it() {
+    let text = logged(LogFormat::Json, || {
+        let span = tracing::info_span!("deliver");
+        TraceContext::default().set_as_parent_about(&span, Some("018f".into()));
+        let _above = span.entered();
+        let _below = tracing::info_span!("report").entered();
+        tracing::info!("told");
+    });
+    let line: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["span"]["reset.id"], "018f");
+    assert_eq!(line["span"]["name"], "report");
+}

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use opentelemetry::trace::Span as _;
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+
+use crate::trace::ResetIds;
 
 /// `OTEL_BSP_MAX_QUEUE_SIZE` as the specification has it. The SDK's own queue is as long, so it never
 /// drops before we do.
@@ -64,6 +67,9 @@ pub(super) struct Bounded<P> {
 
 impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
     fn on_start(&self, span: &mut Span, context: &Context) {
+        if let Some(ResetIds(ids)) = context.get() {
+            span.set_attribute(KeyValue::new("reset.id", ids.clone()));
+        }
         self.inner.on_start(span, context);
     }
 
