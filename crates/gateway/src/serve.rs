@@ -16,7 +16,7 @@ use crate::identity::{Health, Identity};
 use crate::pages;
 use crate::server::{self, Edge, edge};
 use crate::settings::{Checked, Settings};
-use crate::web::{App, Visit};
+use crate::web::{self, App, Visit};
 
 /// The program's name.
 pub const SERVICE: &str = "gateway";
@@ -82,7 +82,8 @@ async fn run(settings: &Settings, checked: Checked, listener: TcpListener, probe
     watch(&checked, &tasks, &ended);
 
     let (bounds, proxies, tls) = (checked.bounds, checked.proxies.clone(), checked.tls.clone());
-    let router = router(settings, checked);
+    let (router, edge) = router(settings, checked);
+    tasks.spawn(ended.clone().run_until_cancelled_owned(edge.forget()));
     let stopping = stop.clone();
     tasks.spawn(async move {
         stopping.cancelled().await;
@@ -105,7 +106,7 @@ fn watch(checked: &Checked, tasks: &TaskTracker, stop: &CancellationToken) {
     checked.signer.iter().for_each(|signer| one(signer, tasks, stop));
 }
 
-fn router(settings: &Settings, checked: Checked) -> Router {
+fn router(settings: &Settings, checked: Checked) -> (Router, Arc<Edge>) {
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let app = Arc::new(App {
         identity: Identity::new(checked.upstream, checked.signer, clock.clone(), random.clone()),
@@ -118,11 +119,11 @@ fn router(settings: &Settings, checked: Checked) -> Router {
         clock,
         random,
     });
-    let refusing = app.clone();
+    let (refusing, assets) = (app.clone(), app.base.path(web::ASSETS));
     let refuse =
         Box::new(move |parts: &http::request::Parts, status| pages::failure::page(Visit::of(parts, &refusing), status));
-    let edge_state = Edge::new(checked.proxies, checked.bounds, refuse);
-    pages::router(app).layer(from_fn_with_state(edge_state, edge))
+    let state = Edge::new(checked.proxies, checked.bounds, assets, refuse);
+    (pages::router(app).layer(from_fn_with_state(Arc::clone(&state), edge)), state)
 }
 
 /// Keeps the informative check up to date.

@@ -132,6 +132,10 @@ pub struct LimitSettings {
     pub connections: usize,
     /// Connections at once of one address (IPv6: one /64), unless it is one of `trusted_proxies`.
     pub connections_per_address: usize,
+    /// Requests a second of one address (IPv6: one /64); those for stylesheet, script and icon do not count.
+    pub requests_per_second: u32,
+    /// So many of them at once, after a while without any.
+    pub request_burst: u32,
     /// How long the head of a request may take, and a connection may idle.
     #[serde(with = "runtime::duration")]
     pub header_time: Duration,
@@ -145,6 +149,8 @@ impl Default for LimitSettings {
         Self {
             connections: 1024,
             connections_per_address: 128,
+            requests_per_second: 20,
+            request_burst: 100,
             header_time: Duration::from_secs(15),
             body_time: Duration::from_secs(10),
         }

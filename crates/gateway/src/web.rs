@@ -11,7 +11,7 @@ mod session;
 mod visit;
 mod when;
 
-pub use assets::router as assets;
+pub use assets::{PREFIX as ASSETS, router as assets};
 pub use base::Base;
 pub use cookies::Cookies;
 pub use form::{Fields, Posted};

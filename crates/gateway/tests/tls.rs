@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 const BOUND: Duration = Duration::from_secs(20);
 
 fn bounds() -> Bounds {
-    Bounds { connections: 8, connections_per_address: 8, header: Duration::from_secs(5), body: Duration::from_secs(5) }
+    let time = Duration::from_secs(5);
+    Bounds { connections: 8, connections_per_address: 8, per_second: 100, burst: 100, header: time, body: time }
 }
 
 /// Serves one page, and gives its address and the certificate to trust.
@@ -36,7 +37,7 @@ async fn start(stop: CancellationToken) -> (SocketAddr, rustls::RootCertStore) {
     roots.add(own.cert.der().clone()).unwrap();
 
     let refuse = Box::new(|_: &http::request::Parts, status: http::StatusCode| status.into_response());
-    let edge_state = Edge::new(Proxies::default(), bounds(), refuse);
+    let edge_state = Edge::new(Proxies::default(), bounds(), "/static/".to_owned(), refuse);
     let router = Router::new().route("/", get(|| async { "hello" })).layer(from_fn_with_state(edge_state, edge));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -7,6 +7,7 @@
 //! - [`admin`]: the port for probes and scrapes
 //! - [`clock`], [`random`]: the two things that tests want to own
 //! - [`backoff`]: waits between tries
+//! - [`buckets`], [`places`], [`network`]: how much one address, or one caller, may have
 //! - [`reload`]: files that are read again when they change
 //! - [`shutdown`], [`exit`]: how a program ends
 //! - [`manual`]: commands that every program has
@@ -16,6 +17,7 @@
 pub mod admin;
 pub mod ages;
 pub mod backoff;
+pub mod buckets;
 pub mod clock;
 pub mod config;
 pub mod crypto;

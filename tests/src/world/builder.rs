@@ -123,6 +123,8 @@ impl Builder {
             .set("identity.limits.address_per_minute=100000")
             .set("identity.limits.wrong_passwords=100000")
             .set("identity.limits.wrong_passwords_of_strangers=100000")
+            .set("gateway.limits.requests_per_second=100000")
+            .set("gateway.limits.request_burst=100000")
     }
 
     /// A caller beside the usual three.

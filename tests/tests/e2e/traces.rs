@@ -4,11 +4,12 @@ mod resets;
 
 use std::time::Duration;
 
-use e2e::{Mode, World, collector::Collector, world::Program};
+use e2e::{Mode, World, collector::Collector, wire::Call, world::Program};
+use serde_json::json;
 use testbed::proxy::Proxy;
 use tokio::time::timeout;
 
-use super::metrics;
+use super::{metrics, waiting::until};
 
 const BOUND: Duration = Duration::from_secs(90);
 /// What a program may grow by while spans wait: 64 of them are some 100 KiB, the rest is the allocator's.
@@ -55,6 +56,32 @@ async fn a_collector_that_is_away_slow_or_hanging_slows_nothing_and_what_is_lost
         }
     };
     timeout(BOUND, heals).await.expect("spans come again when the collector is back");
+}
+
+#[tokio::test]
+async fn a_known_caller_says_which_trace_its_call_is_of_and_a_stranger_does_not() {
+    let collector = Collector::start().await;
+    let endpoint = format!("identity.telemetry.otlp_endpoint={}", collector.url());
+    let world = World::build().mailers(0).set(endpoint).environment("OTEL_BSP_SCHEDULE_DELAY", "200").start().await;
+    let wire = world.wire().await;
+    let of = |trace: &str| {
+        let call = Call::of("GetUser", json!({"username": "nobody"}));
+        call.header("traceparent", &format!("00-{trace}-00000000000000ef-01"))
+    };
+    let (stranger, known) = ("abcd".repeat(8), "1234".repeat(8));
+    wire.call(of(&stranger)).await;
+    wire.call(of(&known).bearer(world.token("crm"))).await;
+    let spans = until("both spans come", async || {
+        let all = collector.spans().into_iter();
+        let calls: Vec<_> = all.filter(|span| span.name.ends_with("/GetUser")).collect();
+        (calls.len() == 2).then_some(calls)
+    })
+    .await;
+    let status = |trace: &str| {
+        let mut of_trace = spans.iter().filter(|span| span.trace == trace);
+        of_trace.next().map(|span| span.attributes["rpc.response.status_code"].as_str())
+    };
+    assert_eq!((status(&known), status(&stranger)), (Some("NOT_FOUND"), None));
 }
 
 /// Makes so many calls, each answered in time.

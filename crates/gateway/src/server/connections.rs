@@ -36,13 +36,17 @@ const BUFFER_BYTES: usize = 32 * 1024;
 /// For the identity service, the admin port, logs and files.
 const RESERVED_DESCRIPTORS: usize = 64;
 
-/// How much a connection may take.
+/// How much a connection, and an address, may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Connections at once.
     pub connections: usize,
     /// Connections at once of one address (IPv6: one /64), unless it is a proxy of ours.
     pub connections_per_address: usize,
+    /// Requests a second of one address (IPv6: one /64).
+    pub per_second: u32,
+    /// So many of them at once.
+    pub burst: u32,
     /// How long a head may take, and a connection may idle.
     pub header: Duration,
     /// How long a body may take.

@@ -1,20 +1,23 @@
-//! What every request passes before and after its page: whence it comes, its body, one span, one metric and one log
-//! line, and the headers of the answer.
+//! What every request passes before and after its page: whence it comes and how fast, its body, one span, one metric
+//! and one log line, and the headers of the answer.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt as _;
-use http::header::{ALLOW, CONTENT_TYPE};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Histogram;
 use runtime::TraceContext;
+use runtime::buckets::Buckets;
+use runtime::network::network;
 use runtime::trace::failed;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
@@ -24,6 +27,8 @@ use super::{Bounds, Peer, Proxies, Via, headers};
 
 /// Heads of requests are smaller.
 const HEAD_BYTES: usize = 16 * 1024;
+/// How often full buckets are forgotten. A /48 of IPv6 has 65,536 of them.
+const FORGET: Duration = Duration::from_secs(5);
 
 /// Makes the page of a request that never reaches its own.
 pub type Refuse = Box<dyn Fn(&http::request::Parts, StatusCode) -> Response + Send + Sync>;
@@ -32,19 +37,37 @@ pub type Refuse = Box<dyn Fn(&http::request::Parts, StatusCode) -> Response + Se
 pub struct Edge {
     proxies: Proxies,
     bounds: Bounds,
+    addresses: Buckets<IpAddr>,
+    /// What paths begin with that do not count.
+    free: String,
     refuse: Refuse,
     duration: Histogram<f64>,
 }
 
 impl Edge {
-    /// An edge with these bounds.
-    pub fn new(proxies: Proxies, bounds: Bounds, refuse: Refuse) -> Arc<Self> {
+    /// An edge with these bounds. Paths that begin with `free` are asked for as often as anybody likes.
+    pub fn new(proxies: Proxies, bounds: Bounds, free: String, refuse: Refuse) -> Arc<Self> {
+        let addresses = Buckets::new(bounds.burst, bounds.per_second, Duration::from_secs(1));
         let duration = opentelemetry::global::meter("sandi")
             .f64_histogram("http.server.request.duration")
             .with_unit("s")
             .with_description("Duration of requests, by method, route and status.")
             .build();
-        Arc::new(Self { proxies, bounds, refuse, duration })
+        Arc::new(Self { proxies, bounds, addresses, free, refuse, duration })
+    }
+
+    /// Forgets addresses that have long asked nothing.
+    pub async fn forget(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(FORGET).await;
+            self.addresses.forget();
+        }
+    }
+
+    /// One request of an address. The identity service cannot tell people apart in most of our calls, and so one of them
+    /// could use up what it has for all.
+    fn take(&self, ip: IpAddr, path: &str) -> Result<(), Duration> {
+        if path.starts_with(&self.free) { Ok(()) } else { self.addresses.take(&network(ip)) }
     }
 }
 
@@ -68,7 +91,7 @@ pub async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, next: Nex
     );
     parent(via, request.headers()).set_as_parent_of(&span);
     async move {
-        let mut response = answer(&edge, request, next).await;
+        let mut response = answer(&edge, via, request, next).await;
         let status = response.status().as_u16();
         let span = Span::current();
         span.record("http.response.status_code", status);
@@ -107,8 +130,13 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-async fn answer(edge: &Edge, request: Request, next: Next) -> Response {
+async fn answer(edge: &Edge, via: Via, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    if let Err(wait) = edge.take(via.ip, parts.uri.path()) {
+        let mut page = (edge.refuse)(&parts, StatusCode::TOO_MANY_REQUESTS);
+        page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        return page;
+    }
     if head_bytes(&parts) > HEAD_BYTES {
         return (edge.refuse)(&parts, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }

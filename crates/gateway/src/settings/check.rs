@@ -87,6 +87,8 @@ impl Settings {
                 let bounds = Bounds {
                     connections: self.limits.connections,
                     connections_per_address: self.limits.connections_per_address,
+                    per_second: self.limits.requests_per_second,
+                    burst: self.limits.request_burst,
                     header: self.limits.header_time,
                     body: self.limits.body_time,
                 };
@@ -123,6 +125,13 @@ fn limits(limits: &LimitSettings, mistakes: &mut Mistakes) {
     {
         if !(1..=65_536).contains(&value) {
             mistakes.add(setting, "must be between 1 and 65536");
+        }
+    }
+    for (setting, value) in
+        [("limits.requests_per_second", limits.requests_per_second), ("limits.request_burst", limits.request_burst)]
+    {
+        if !(1..=1_000_000).contains(&value) {
+            mistakes.add(setting, "must be between 1 and 1000000");
         }
     }
     let (least, most) = (Duration::from_secs(1), Duration::from_secs(60));

@@ -14,6 +14,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::App;
 
+/// What their paths begin with.
+pub const PREFIX: &str = "/static/";
+
 /// A file of ours.
 pub struct Asset {
     path: &'static str,

@@ -133,7 +133,8 @@ impl Edge {
     {
         let request_id = echoed(request.headers());
         let mut response = if OPEN.iter().any(|open| request.uri().path().starts_with(open)) {
-            reasoned(guarded(inner, request).await)
+            // Until the head of the answer: who watches health is told of it for as long as he likes.
+            in_time(DEADLINE_CAP, guarded(inner, request)).await
         } else {
             self.measured(request, inner).await
         };
@@ -163,10 +164,14 @@ impl Edge {
             reset.id = tracing::field::Empty,
             caller = tracing::field::Empty,
         );
-        trace_of(request.headers()).set_as_parent_of(&span);
+        let caller = self.known(&request);
+        // A stranger would choose whose trace it looks like, and what is recorded.
+        if caller.is_some() {
+            trace_of(request.headers()).set_as_parent_of(&span);
+        }
         let response = async {
             // Apart, because a body may not be borrowed over an await.
-            let admitted = self.admit(rule, &request);
+            let admitted = self.admit(caller, rule, &request);
             let response = match admitted {
                 Err(Refused { status, denied }) => {
                     if let Some((caller, rule, bound)) = denied {
@@ -180,10 +185,7 @@ impl Edge {
                     let bound = admitted.patience.deadline.saturating_duration_since(Instant::now());
                     let mut request = request;
                     request.extensions_mut().insert(admitted);
-                    match tokio::time::timeout(bound, guarded(inner, request)).await {
-                        Ok(response) => reasoned(response),
-                        Err(_) => status::plain(Reason::DeadlineExceeded, Locale::default(), None).into_http(),
-                    }
+                    in_time(bound, guarded(inner, request)).await
                 }
             };
             let (code, reason) = outcome(&response);
@@ -227,16 +229,24 @@ impl Edge {
         let _ = tokio::time::timeout(bound, tokio::spawn(tracing::Instrument::in_current_span(kept))).await;
     }
 
-    fn admit(&self, rule: Option<&'static Rule>, request: &Request<Body>) -> Result<Admitted, Refused> {
+    fn known(&self, request: &Request<Body>) -> Option<Caller> {
+        let nobody = Peer::default();
+        let peer = request.extensions().get().unwrap_or(&nobody);
+        self.callers.current().authenticate(request.headers(), peer).cloned()
+    }
+
+    fn admit(
+        &self,
+        caller: Option<Caller>,
+        rule: Option<&'static Rule>,
+        request: &Request<Body>,
+    ) -> Result<Admitted, Refused> {
         let headers = request.headers();
         let refuse = |reason, retry_after| {
             Err(Refused { status: status::plain(reason, Locale::default(), retry_after), denied: None })
         };
         // Who is not known learns nothing, not even which methods there are.
-        let callers = self.callers.current();
-        let nobody = Peer::default();
-        let peer = request.extensions().get().unwrap_or(&nobody);
-        let Some(caller) = callers.authenticate(headers, peer) else { return refuse(Reason::CallerUnknown, None) };
+        let Some(caller) = caller else { return refuse(Reason::CallerUnknown, None) };
         if let Some(standing) = request.extensions().get::<Standing>() {
             standing.known();
         }
@@ -246,16 +256,16 @@ impl Edge {
         let Some(rule) = rule else { return refuse(Reason::MethodUnknown, None) };
         let wanted = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
         let bound = wanted.map_or(DEADLINE_CAP, |wanted| wanted.min(DEADLINE_CAP));
-        if !rule.admits(caller) {
+        if !rule.admits(&caller) {
             let status = status::scope_missing(rule.named(), Locale::default());
-            return Err(Refused { status, denied: Some((caller.clone(), rule, bound)) });
+            return Err(Refused { status, denied: Some((caller, rule, bound)) });
         }
         if bound < BOUND_LEAST {
             return refuse(Reason::DeadlineExceeded, None);
         }
         Ok(Admitted {
             rpc: rule.rpc(),
-            caller: caller.clone(),
+            caller,
             patience: Patience { deadline: Instant::now() + bound, gone: CancellationToken::new() },
             trace: TraceContext::current(),
         })
@@ -265,6 +275,13 @@ impl Edge {
 fn trace_of(headers: &HeaderMap) -> TraceContext {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     TraceContext::from_headers(text("traceparent"), text("tracestate"))
+}
+
+async fn in_time(bound: Duration, call: impl Future<Output = Response<Body>>) -> Response<Body> {
+    match tokio::time::timeout(bound, call).await {
+        Ok(response) => reasoned(response),
+        Err(_) => status::plain(Reason::DeadlineExceeded, Locale::default(), None).into_http(),
+    }
 }
 
 /// A panic is one failed call.

@@ -1,34 +1,27 @@
 //! Token buckets of this process: calls of a caller, and password calls of an end-user's address.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
+use runtime::buckets::Buckets;
 use runtime::network::network;
-use std::sync::Arc;
 
 use crate::settings::LimitSettings;
 
-/// The shortest wait that is told.
-const WAIT_LEAST: Duration = Duration::from_millis(1);
-
 /// The buckets.
 pub struct Limits {
-    callers: DefaultKeyedRateLimiter<Arc<str>>,
-    addresses: DefaultKeyedRateLimiter<IpAddr>,
-    clock: DefaultClock,
+    callers: Buckets<Arc<str>>,
+    addresses: Buckets<IpAddr>,
 }
 
 impl Limits {
     /// Buckets as set; each holds one second's, or one minute's, worth.
     pub fn new(settings: &LimitSettings) -> Self {
-        let number = |value: u32| NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN);
+        let (second, minute) = (settings.caller_per_second, settings.address_per_minute);
         Self {
-            callers: RateLimiter::keyed(Quota::per_second(number(settings.caller_per_second))),
-            addresses: RateLimiter::keyed(Quota::per_minute(number(settings.address_per_minute))),
-            clock: DefaultClock::default(),
+            callers: Buckets::new(second, second, Duration::from_secs(1)),
+            addresses: Buckets::new(minute, minute, Duration::from_secs(60)),
         }
     }
 
@@ -37,7 +30,7 @@ impl Limits {
     /// # Errors
     /// When the bucket will hold one again.
     pub fn caller(&self, name: &Arc<str>) -> Result<(), Duration> {
-        self.callers.check_key(name).map_err(|until| self.wait(&until))
+        self.callers.take(name)
     }
 
     /// Takes one call from the bucket of an address; IPv6 by /64, because one person has a whole one.
@@ -45,19 +38,13 @@ impl Limits {
     /// # Errors
     /// When the bucket will hold one again.
     pub fn address(&self, ip: IpAddr) -> Result<(), Duration> {
-        self.addresses.check_key(&network(ip)).map_err(|until| self.wait(&until))
-    }
-
-    /// Never nothing, also when the time has come meanwhile: nobody shall come back at once.
-    fn wait(&self, until: &NotUntil<<DefaultClock as Clock>::Instant>) -> Duration {
-        until.wait_time_from(self.clock.now()).max(WAIT_LEAST)
+        self.addresses.take(&network(ip))
     }
 
     /// Forgets buckets that are full again.
     pub fn forget(&self) {
-        self.callers.retain_recent();
-        self.addresses.retain_recent();
-        self.addresses.shrink_to_fit();
+        self.callers.forget();
+        self.addresses.forget();
     }
 }
 
@@ -71,27 +58,8 @@ mod tests {
         let take = |name: &str| limits.caller(&name.into());
         assert!(take("crm").is_ok() && take("crm").is_ok());
         let wait = take("crm").expect_err("empty");
-        assert!(wait >= WAIT_LEAST && wait <= Duration::from_millis(500), "{wait:?}");
+        assert!(wait <= Duration::from_millis(500), "{wait:?}");
         assert!(take("cms").is_ok(), "another caller");
-    }
-
-    #[test]
-    fn however_many_come_only_those_are_remembered_whose_buckets_are_not_full() {
-        let settings =
-            LimitSettings { caller_per_second: 1_000_000, address_per_minute: u32::MAX, ..Default::default() };
-        let limits = Limits::new(&settings);
-        for number in 0..100_000_u32 {
-            limits.caller(&number.to_string().into()).expect("full");
-            limits.address(IpAddr::from(number.to_be_bytes())).expect("full");
-            if number % 10_000 == 9_999 {
-                assert!(limits.callers.len() <= 11_000 && limits.addresses.len() <= 11_000, "{number}");
-                limits.forget();
-            }
-        }
-        let limits = Limits::new(&LimitSettings { address_per_minute: 1, ..settings });
-        limits.address(IpAddr::from([192, 0, 2, 1])).expect("full");
-        limits.forget();
-        assert!(limits.address(IpAddr::from([192, 0, 2, 1])).is_err(), "that of an empty one is kept");
     }
 
     #[test]

@@ -35,6 +35,8 @@ use crate::settings::Settings;
 
 /// Largest request.
 const RECEIVE_MAX: usize = 64 * 1024;
+/// Largest request of the services that anybody may call: names of services and symbols.
+const OPEN_RECEIVE_MAX: usize = 4 * 1024;
 /// Largest response.
 const SEND_MAX: usize = 1024 * 1024;
 /// How long calls under way may take after the stop.
@@ -189,11 +191,11 @@ where
     <HealthServer<H> as TowerService<Request<Body>>>::Future: Send + 'static,
 {
     let mut routes = RoutesBuilder::default();
-    routes.add_service(health);
+    routes.add_service(health.max_decoding_message_size(OPEN_RECEIVE_MAX));
     if service.settings.grpc.reflection {
-        routes.add_service(reflection_builder().build_v1()?);
+        routes.add_service(reflection_builder().build_v1()?.max_decoding_message_size(OPEN_RECEIVE_MAX));
         // Older clients ask for the version before.
-        routes.add_service(reflection_builder().build_v1alpha()?);
+        routes.add_service(reflection_builder().build_v1alpha()?.max_decoding_message_size(OPEN_RECEIVE_MAX));
     }
     macro_rules! add {
         ($server:ident) => {

@@ -34,6 +34,20 @@ async fn health_is_told_to_everybody_by_service() {
 }
 
 #[tokio::test]
+async fn a_question_about_health_is_short() {
+    let world = World::build().mailers(0).start().await;
+    let wire = world.wire().await;
+    let asked = |method: &str, message: &[u8]| Call::to(&format!("/grpc.health.v1.Health/{method}")).message(message);
+    // Field 1, of 4,093 bytes.
+    let longest = [&[0x0a, 0xfd, 0x1f][..], &[b'x'; 4093]].concat();
+    assert_eq!(wire.call(asked("Check", &longest)).await.refusal().code, Code::NotFound);
+    for (method, size) in [("Check", 4 * 1024 + 1), ("Check", 64 * 1024 + 1), ("Watch", 64 * 1024 + 1)] {
+        let refusal = wire.call(asked(method, &vec![0; size])).await.refusal();
+        assert_eq!((refusal.code, refusal.reason.as_str()), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"), "{method}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_watches_health_hears_of_the_end_before_it_comes() {
     let mut world = World::build().mailers(0).start().await;
     let mut health = HealthClient::new(world.channel(0));

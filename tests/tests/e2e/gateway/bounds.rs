@@ -3,9 +3,20 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
-use e2e::{World, resets::BOUND, web::Answer, world::Program};
+use e2e::{
+    Person, World,
+    people::PASSWORD,
+    resets::BOUND,
+    web::{Answer, Visitor},
+    world::Program,
+};
 use http::Method;
 
 use super::pages::assert_strict;
@@ -175,4 +186,79 @@ async fn who_sends_slowly_from_one_address_keeps_nobody_else_out() {
     let mut answer = String::new();
     (&stream).read_to_string(&mut answer).expect("it answers");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// Logs in with a wrong password as fast as it goes until told to stop; gives all answers.
+fn flood(mut visitor: Visitor, stop: &AtomicBool) -> Vec<Answer> {
+    let page = visitor.get("/login");
+    let mut answers = Vec::new();
+    while !stop.load(Relaxed) {
+        let name = format!("nobody-{}", answers.len());
+        answers.push(visitor.submit(&page, "login-form", &[("username", &name), ("password", "not this one either")]));
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_too_fast_from_one_address_waits_and_nobody_else_does() {
+    let world = World::build()
+        .gateway()
+        .set("gateway.trusted_proxies=[\"127.0.0.1\"]")
+        .set("gateway.limits.requests_per_second=4")
+        .set("gateway.limits.request_burst=40")
+        // What all people have together at the identity service.
+        .set("identity.limits.caller_per_second=20")
+        .start()
+        .await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+    world.request_reset("budi").await;
+    let link = world.mail_to("budi@kopi.example").await.links()[0].clone();
+
+    let of = |language: &str, ip: &str| world.visitor(language).header("x-forwarded-for", ip);
+    let stop = Arc::new(AtomicBool::new(false));
+    let floods: Vec<_> = ["2001:db8::1", "2001:db8::2", "2001:db8::3"]
+        .into_iter()
+        .map(|ip| (of("en", ip), Arc::clone(&stop)))
+        .map(|(visitor, stop)| tokio::task::spawn_blocking(move || flood(visitor, &stop)))
+        .collect();
+    // The first burst is through.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut budi = of("en", "203.0.113.7");
+    for _ in 0..3 {
+        assert!(budi.log_in("budi", PASSWORD).has("welcome"));
+        let page = budi.get("/reset");
+        let opened = budi.submit(&page, "open-form", &[("token", &link)]);
+        assert_eq!((opened.status, opened.attribute("username", "value").as_str()), (200, "budi"), "{}", opened.body);
+    }
+    let (mut flooder, style) = (of("id", "2001:db8::4"), page_style(&of("en", "203.0.113.7").get("/login")));
+    let told = loop {
+        let answer = flooder.get("/login");
+        if answer.status == 429 {
+            break answer;
+        }
+    };
+    assert!(
+        told.body.contains("<html lang=\"id\">") && told.body.contains("Terlalu banyak percobaan"),
+        "{}",
+        told.body
+    );
+    assert_strict(&told);
+    assert_eq!(flooder.get(&style).status, 200, "what a page is drawn with does not count");
+    stop.store(true, Relaxed);
+    for flood in floods {
+        let answers = flood.await.expect("it runs");
+        let waiting: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+        assert!(waiting.len() > answers.len() / 4, "{} of {}", waiting.len(), answers.len());
+        for answer in waiting {
+            assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|wait| (1..=60).contains(&wait)));
+            assert!(answer.body.contains("Too many attempts"), "{}", answer.body);
+        }
+    }
+}
+
+/// The address of a page's stylesheet.
+fn page_style(page: &Answer) -> String {
+    let (_, rest) = page.body.split_once("rel=\"stylesheet\" href=\"").expect("a page has a stylesheet");
+    rest.split_once('"').expect("an attribute ends").0.to_owned()
 }

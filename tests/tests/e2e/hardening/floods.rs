@@ -7,8 +7,10 @@ use e2e::{
     raw::{self, END_HEADERS, END_STREAM, frame, kind},
     wire::Call,
 };
+use futures::{FutureExt, StreamExt};
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::process::memory;
 
@@ -91,4 +93,40 @@ async fn many_pings_in_peace_are_no_flood() {
     let frames = closed.expect_err("it stays open");
     assert_eq!(frames.iter().filter(|it| **it == kind::PING).count(), 1000, "{frames:?}");
     assert!(frames.contains(&kind::HEADERS), "the call is answered");
+}
+
+/// A connection with 100 calls of `Check`, each with the head of a message of that size, and no more of it.
+async fn unfinished_checks(world: &World, size: u32) -> TcpStream {
+    let mut stream = world.tcp(Ipv4Addr::LOCALHOST.into()).await.expect("it listens");
+    stream.write_all(raw::GREETING).await.expect("it takes a greeting");
+    let head = [&[0][..], &size.to_be_bytes()].concat();
+    for number in streams().take(100) {
+        let call = frame(kind::HEADERS, END_HEADERS, number, &raw::request("/grpc.health.v1.Health/Check"));
+        stream.write_all(&[call, frame(kind::DATA, 0, number, &head)].concat()).await.expect("it is open");
+    }
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_of_health_that_never_end_are_ended_and_hold_no_memory_and_a_watch_goes_on() {
+    let world = World::build().mailers(0).start().await;
+    let watched = HealthClient::new(world.channel(0)).watch(HealthCheckRequest::default()).await;
+    let mut watched = watched.expect("it can be watched").into_inner();
+    watched.next().await.expect("a first word").expect("no error");
+    let before = memory(&world);
+    let large = unfinished_checks(&world, 4 * 1024 * 1024 - 1).await;
+    let small = unfinished_checks(&world, 4 * 1024).await;
+    let look = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        memory(&world)
+    };
+    // A little more than the longest deadline.
+    let answers = |stream| raw::until_closed(stream, Duration::from_secs(12));
+    let (large, small, meanwhile) = tokio::join!(answers(large), answers(small), look);
+    assert!(meanwhile < before + 32 * 1024, "{before} KiB before, {meanwhile} KiB with them");
+    for frames in [large, small] {
+        let frames = frames.expect_err("the connections stay");
+        assert_eq!(frames.iter().filter(|it| **it == kind::HEADERS).count(), 100, "all are answered: {frames:?}");
+    }
+    assert!(watched.next().now_or_never().is_none(), "it is watched still");
 }

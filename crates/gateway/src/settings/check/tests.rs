@@ -55,6 +55,8 @@ async fn every_mistake_is_named_at_once_and_no_secret() {
     settings.identity.url = "http://identity.example".into();
     settings.limits.connections = 0;
     settings.limits.connections_per_address = 0;
+    settings.limits.requests_per_second = 0;
+    settings.limits.request_burst = 0;
     settings.limits.body_time = Duration::ZERO;
     settings.cookie.session_life = Duration::from_secs(1);
     settings.actors.key_file = Some(directory.path().join("token"));
@@ -66,6 +68,8 @@ async fn every_mistake_is_named_at_once_and_no_secret() {
         "identity.url",
         "limits.connections",
         "limits.connections_per_address",
+        "limits.requests_per_second",
+        "limits.request_burst",
         "limits.body_time",
         "cookie.session_life",
         "actors.issuer",
