@@ -129,13 +129,7 @@ impl DirectoryService for Runner {
         let state = numbered(&mut fields, "user.state", user.state, UserState::Active, UserState::from_i32);
         let actor = fields.actor(&self.actors, message.actor.as_ref(), &incoming.admitted);
         let idempotency_key = fields.idempotency_key(&message.idempotency_key);
-        let is_given = !message.password.is_empty();
-        // An admin knows nobody's password: the first link sets it.
-        let is_for_an_actor = message.actor.is_some();
-        if is_given && is_for_an_actor {
-            fields.bad("password", Problem::NotAllowed);
-        }
-        let password = (is_given && !is_for_an_actor).then(|| fields.new_password("password", &message.password, None));
+        let password = (!message.password.is_empty()).then(|| fields.new_password("password", &message.password, None));
         let send_invitation = message.send_invitation;
         let person = self
             .run(incoming.admitted, Requester::default(), fields, Audit::Failures, |service, call| async move {

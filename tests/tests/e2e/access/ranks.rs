@@ -81,27 +81,6 @@ fn same(user: &User, field: &str) -> Value {
 }
 
 #[tokio::test]
-async fn nobody_is_given_a_password_by_an_admin() {
-    let ranks = Ranks::assemble().await;
-    let create = |username: &str, password: &str| {
-        let user = json!({"organizationId": ranks.organization.organization_id, "username": username});
-        json!({"user": user, "password": password})
-    };
-    for actor in [&ranks.admins[0], &ranks.owners[0]] {
-        for password in ["embun pagi di rumput 4", "x"] {
-            let mut request = create("baru", password);
-            request["actor"] = json!({"userId": actor.user_id});
-            assert_eq!(ranks.ask("crm", "CreateUser", request).await, "FIELD_INVALID");
-        }
-    }
-    // The system of record alone knows a first one, by the same rules as any other.
-    assert_eq!(ranks.ask("crm", "CreateUser", create("baru", "x")).await, "PASSWORD_REJECTED");
-    assert_eq!(ranks.ask("crm", "CreateUser", create("baru", &"a".repeat(1025))).await, "PASSWORD_REJECTED");
-    assert_eq!(ranks.ask("crm", "CreateUser", create("baru", "a\0b")).await, "FIELD_INVALID");
-    assert_eq!(ranks.ask("crm", "CreateUser", create("baru", "embun pagi di rumput 4")).await, "OK");
-}
-
-#[tokio::test]
 async fn links_are_sent_and_revoked_up_to_the_own_rank() {
     let ranks = Ranks::assemble().await;
     for (actor, target, lower) in ranks.pairs() {

@@ -88,6 +88,7 @@ async fn what_is_elsewhere_answers_byte_for_byte_as_what_is_not() {
     let rename = |id: &str| with(json!({"user": {"userId": id, "username": "owner.kopi"}}));
     let taken = |id: &str| with(json!({"user": {"organizationId": id, "username": "owner.kopi"}}));
     let create = |id: &str| with(json!({"user": {"organizationId": id, "username": "new", "role": "ROLE_OWNER"}}));
+    let weak = |id: &str| with(json!({"user": {"organizationId": id, "username": "new"}, "password": "x"}));
     let calls: Vec<(&str, &str, &str, Make<'_>, Vec<&str>)> = vec![
         ("gateway", "AdminReset", "USER_NOT_FOUND", Box::new(reset), people.to_vec()),
         ("crm", "UpdateUser", "USER_NOT_FOUND", Box::new(promote), people.to_vec()),
@@ -95,6 +96,7 @@ async fn what_is_elsewhere_answers_byte_for_byte_as_what_is_not() {
         ("crm", "UpdateUser", "USER_NOT_FOUND", Box::new(rename), people.to_vec()),
         ("crm", "CreateUser", "ORGANIZATION_NOT_FOUND", Box::new(taken), organizations.to_vec()),
         ("crm", "CreateUser", "ORGANIZATION_NOT_FOUND", Box::new(create), organizations.to_vec()),
+        ("crm", "CreateUser", "ORGANIZATION_NOT_FOUND", Box::new(weak), organizations.to_vec()),
         (
             "gateway",
             "ListUsers",

@@ -94,7 +94,8 @@ impl Ground {
             "CreateUser" => {
                 let mut user = person;
                 user["organizationId"] = json!(organization_id);
-                let request = json!({"user": user, "sendInvitation": true, "actor": actor});
+                let request =
+                    json!({"user": user, "password": "embun pagi di rumput 4", "sendInvitation": true, "actor": actor});
                 ("crm", request, "OK")
             }
             "GetUser" => ("crm", json!({"userId": member_id}), "OK"),

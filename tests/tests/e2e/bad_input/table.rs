@@ -139,7 +139,7 @@ fn rule(rpc: &str, path: &str) -> Option<Rule> {
             refused(strings([""]).chain(controls()).chain(too_long(4096, "A")))
         }
         ("VerifyPassword", "password") | ("ChangePassword", "current_password") => text(true, 1024, "a"),
-        ("CompleteReset" | "ChangePassword", "new_password") => new_password(),
+        ("CompleteReset" | "ChangePassword", "new_password") => new_password(true),
         ("CompleteReset" | "ChangePassword", "confirm_password") => {
             refused(["", "another one", "hujan turun di kebun 5 ", "\0"].into_iter().map(|text| Bad {
                 value: Value::String(text.to_owned()),
@@ -147,8 +147,7 @@ fn rule(rpc: &str, path: &str) -> Option<Rule> {
                 empty: false,
             }))
         }
-        // For an actor none is taken.
-        ("CreateUser", "password") => refused(strings(["embun pagi di rumput 4", "x"]).chain(controls())),
+        ("CreateUser", "password") => new_password(false),
         ("CreateUser", "send_invitation") => Rule::Anything,
         ("ChangePassword" | "AdminReset" | "GetUser", "user_id") => uuid(true),
         ("AdminReset", "link_life") => link_life(),
@@ -385,14 +384,15 @@ fn support_code() -> Rule {
     refused(strings(wrong).chain(controls()).chain(too_long(100, "A")))
 }
 
-fn new_password() -> Rule {
+fn new_password(required: bool) -> Rule {
     let rejected = |text: &str, rule| Bad {
         value: Value::String(text.to_owned()),
         wants: Some(Wants::Password(rule)),
         empty: false,
     };
     let long = [rejected(&"a".repeat(1025), "TOO_LONG"), rejected(&"b".repeat(40_000), "TOO_LONG")];
-    refused(controls().chain(long).chain([rejected("", "TOO_SHORT")]))
+    let empty = required.then(|| rejected("", "TOO_SHORT"));
+    refused(controls().chain(long).chain(empty))
 }
 
 fn link_life() -> Rule {
