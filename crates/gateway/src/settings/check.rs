@@ -127,10 +127,9 @@ fn limits(limits: &LimitSettings, mistakes: &mut Mistakes) {
             mistakes.add(setting, "must be between 1 and 65536");
         }
     }
-    for (setting, value) in [
-        ("limits.requests_per_second", limits.requests_per_second),
-        ("limits.request_burst", limits.request_burst),
-    ] {
+    for (setting, value) in
+        [("limits.requests_per_second", limits.requests_per_second), ("limits.request_burst", limits.request_burst)]
+    {
         if !(1..=1_000_000).contains(&value) {
             mistakes.add(setting, "must be between 1 and 1000000");
         }

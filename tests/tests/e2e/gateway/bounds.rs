@@ -238,7 +238,11 @@ async fn who_asks_too_fast_from_one_address_waits_and_nobody_else_does() {
             break answer;
         }
     };
-    assert!(told.body.contains("<html lang=\"id\">") && told.body.contains("Terlalu banyak percobaan"), "{}", told.body);
+    assert!(
+        told.body.contains("<html lang=\"id\">") && told.body.contains("Terlalu banyak percobaan"),
+        "{}",
+        told.body
+    );
     assert_strict(&told);
     assert_eq!(flooder.get(&style).status, 200, "what a page is drawn with does not count");
     stop.store(true, Relaxed);
