@@ -1,5 +1,5 @@
 //! The walls inside the service: SQL stands in `store` alone, tonic in `grpc` alone, the AMQP client
-//! nowhere, and `domain` imports nothing of ours.
+//! nowhere, and `domain` imports nothing of ours. And one around all crates: no span takes arguments unasked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,5 +61,33 @@ fn operations_know_neither_the_edge_nor_the_workers() {
         for name in ["crate::grpc", "crate::issuer", "crate::relay", "crate::feedback", "crate::cli"] {
             assert!(!text.contains(name), "{} uses {name}", path.display());
         }
+    }
+}
+
+/// Attributes `instrument` without `skip_all`: they record every argument.
+fn recording(text: &str) -> Vec<&str> {
+    let attributes = text.split("#[").skip(1).map(|rest| rest.split(']').next().unwrap_or_default());
+    let instruments = attributes.filter(|attribute| {
+        let words = attribute.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        words.into_iter().any(|word| word == "instrument")
+    });
+    instruments.filter(|attribute| !attribute.contains("skip_all")).collect()
+}
+
+#[test]
+fn no_span_records_all_arguments() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let all = sources(&crates);
+    assert!(all.len() > 200, "{} files are looked at", all.len());
+    // This file has some to try.
+    let others = all.into_iter().filter(|(path, _)| !path.ends_with("tests/walls.rs"));
+    let found: Vec<_> = others.filter(|(_, text)| !recording(text).is_empty()).map(|(path, _)| path).collect();
+    assert_eq!(found, Vec::<PathBuf>::new());
+
+    for bare in ["#[instrument]", "#[tracing::instrument(level = \"debug\")]", "#[cfg_attr(x, instrument(\n err))]"] {
+        assert_eq!(recording(bare).len(), 1, "{bare}");
+    }
+    for good in ["#[instrument(skip_all)]", "#[tracing::instrument(\n    skip_all,\n)]", "#[test] fn instrument()"] {
+        assert_eq!(recording(good).len(), 0, "{good}");
     }
 }

@@ -16,6 +16,7 @@ use lapin::BasicProperties;
 use messaging::topology::{IDENTITY_EVENTS, MAIL_STATUS, MAILER_EVENTS, RESET_REQUESTED};
 use serde_json::json;
 use sqlx::Executor;
+use testbed::sandi::actors::KEY_FILE;
 
 use crate::{metrics, waiting::until};
 use sinks::Sink;
@@ -30,11 +31,14 @@ async fn no_secret_rests_anywhere_in_clear_and_addresses_rest_with_their_users_a
     let world = World::build()
         .own_database()
         .own_broker()
+        .gateway()
         .wide_limits()
         .log("trace")
         .set(format!("identity.telemetry.otlp_endpoint={}", collector.url()))
         .set(format!("mailer.telemetry.otlp_endpoint={}", collector.url()))
+        .set(format!("gateway.telemetry.otlp_endpoint={}", collector.url()))
         .set("identity.telemetry.metrics_interval=1s")
+        .set("gateway.telemetry.metrics_interval=1s")
         .set("mailer.telemetry.metrics_interval=1s")
         .start()
         .await;
@@ -46,6 +50,7 @@ async fn no_secret_rests_anywhere_in_clear_and_addresses_rest_with_their_users_a
     story.mistyped().await;
     story.changed().await;
     story.by_an_admin().await;
+    story.in_a_browser().await;
     story.invited().await;
     story.moved().await;
     story.refused().await;
@@ -131,17 +136,19 @@ async fn all_is_told(world: &World) {
     .await;
 }
 
-/// Spans and metrics of both programs, once the last of the story have come.
+/// Spans and metrics of all programs, once the last of the story have come.
 async fn telemetry(collector: &Collector) -> Vec<Sink> {
     let came = |kind: &str, text: &str| {
         let of_kind =
             |it: &Export| it.path.contains(kind) && it.body.windows(text.len()).any(|it| it == text.as_bytes());
         collector.exports().iter().any(of_kind)
     };
-    until("spans and metrics of both programs come", async || {
-        let spans = came("TraceService", "RequestReset") && came("TraceService", "mailer");
-        let metrics = came("MetricsService", "sandi.resets.issued") && came("MetricsService", "sandi.mailer.attempts");
-        (spans && metrics).then_some(())
+    until("spans and metrics of all programs come", async || {
+        let spans = ["RequestReset", "mailer", "POST /reset/complete"];
+        let metrics = ["sandi.resets.issued", "sandi.mailer.attempts", "sandi.web.connections"];
+        let all =
+            spans.iter().all(|it| came("TraceService", it)) && metrics.iter().all(|it| came("MetricsService", it));
+        all.then_some(())
     })
     .await;
     let sink = |export: Export| Sink {
@@ -177,6 +184,12 @@ fn private_keys(world: &World) -> Vec<Secret> {
         }
     }
     assert_eq!(keys.len(), 3, "two of the seal, one of the digests");
+    let read = |file: &str| std::fs::read_to_string(world.path(file)).expect("it can be read");
+    let decoded = |text: &str| STANDARD.decode(text).expect("it is base64");
+    keys.push(Secret::new(Kind::Key, decoded(read("secrets/gateway-cookie-key").trim())));
+    // PKCS#8 (RFC 8410): 16 bytes that are the same for all, then the key.
+    let signs = read(KEY_FILE).lines().filter(|line| !line.starts_with('-')).collect::<String>();
+    keys.push(Secret::new(Kind::Key, &decoded(&signs)[16..48]));
     keys
 }
 
@@ -192,7 +205,7 @@ fn the_places_are_the_right_ones(world: &World, scanner: &Scanner, sinks: &[Sink
         assert!(!sink(&format!("table {table}")).is_empty(), "{table}");
     }
     assert!(sinks.iter().any(|sink| sink.name.starts_with("table audit_events_2") && !sink.content.is_empty()));
-    for of in [Program::Identity, Program::Mailer] {
+    for of in [Program::Identity, Program::Mailer, Program::Gateway] {
         let program = of.name();
         let dropped = metrics::sum(world, of, "sandi_log_lines_dropped", "");
         assert!(dropped.abs() < 0.5, "{program} dropped {dropped} lines");
@@ -202,6 +215,8 @@ fn the_places_are_the_right_ones(world: &World, scanner: &Scanner, sinks: &[Sink
     }
     assert!(sink("log of identity").contains(r#""level":"TRACE""#));
     assert!(sink("log of mailer").contains(r#""message":"attempt over""#));
+    assert!(sink("log of gateway").contains(r#""level":"TRACE""#));
+    assert!(sink("log of gateway").contains("/reset/complete"));
     assert!(sink("log of PostgreSQL").contains("INSERT INTO reset_requests"));
     assert!(sink("log of PostgreSQL").to_lowercase().contains("parameters:"));
     let everything: Vec<_> = sinks.iter().filter(|sink| sink.name == format!("queue {EVERYTHING}")).collect();

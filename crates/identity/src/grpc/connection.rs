@@ -34,6 +34,8 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// The first call has to come by then, counted from the connection's first moment.
 const FIRST_CALL: Duration = Duration::from_secs(8);
+/// How long no call may come where no known caller has called. Who checks health comes sooner, or again.
+const IDLE: Duration = Duration::from_secs(30);
 /// Connections are ended after this, so that load spreads and certificates change.
 const AGE: Duration = Duration::from_secs(30 * 60);
 /// What old connections differ by, so that they do not all end and come again at once.
@@ -41,6 +43,8 @@ const AGE_STEP: Duration = Duration::from_secs(3);
 const AGE_STEPS: u64 = 60;
 /// How long calls under way may take on a connection that ends. No call takes longer.
 const GRACE: Duration = Duration::from_secs(30);
+/// How long the last answers may take to strangers.
+const LEAVE: Duration = Duration::from_secs(1);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
 
@@ -99,10 +103,11 @@ where
         let standing = Standing::new(place.hold.clone());
         let answer = service_fn(|request: Request<Incoming>| {
             let mut request = request.map(Body::new);
-            standing.called();
+            let call = standing.called();
             request.extensions_mut().insert(standing.clone());
             request.extensions_mut().insert(peer.clone());
-            self.service.clone().oneshot(request)
+            let answered = self.service.clone().oneshot(request);
+            async move { answered.await.map(|response| call.until_sent(response)) }
         });
         let connection = self.http.serve_connection(TokioIo::new(Frames::new(stream)), answer);
         let mut connection = std::pin::pin!(connection);
@@ -112,14 +117,16 @@ where
                 std::future::pending().await
             }
         };
-        tokio::select! {
+        let grace = tokio::select! {
             ended = &mut connection => return log(ended),
             () = silent => return tracing::debug!("a connection without a call was closed"),
-            () = stop.cancelled() => {}
-            () = sleep(AGE - AGE_STEP * u32::try_from(place.number % AGE_STEPS).unwrap_or_default()) => {}
-        }
+            () = standing.idle(IDLE) => LEAVE,
+            () = standing.estranged() => LEAVE,
+            () = stop.cancelled() => GRACE,
+            () = sleep(AGE - AGE_STEP * u32::try_from(place.number % AGE_STEPS).unwrap_or_default()) => GRACE,
+        };
         connection.as_mut().graceful_shutdown();
-        match timeout(GRACE, connection).await {
+        match timeout(grace, connection).await {
             Ok(ended) => log(ended),
             Err(_) => tracing::debug!("a connection was closed that did not end in time"),
         }

@@ -149,6 +149,13 @@ impl Edge {
         S: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
         let begun = Instant::now();
+        let caller = self.known(&request);
+        let is_known = caller.is_some();
+        let standing = request.extensions().get::<Standing>();
+        if !is_known && !standing.is_none_or(Standing::stranger) {
+            // The connection ends, and the call with it.
+            return std::future::pending().await;
+        }
         let rule = rules::by_path(request.uri().path());
         // Only names of our own become labels and span names.
         let method = rule.map_or("unknown", |rule| rule.path.trim_start_matches('/'));
@@ -164,9 +171,8 @@ impl Edge {
             reset.id = tracing::field::Empty,
             caller = tracing::field::Empty,
         );
-        let caller = self.known(&request);
         // A stranger would choose whose trace it looks like, and what is recorded.
-        if caller.is_some() {
+        if is_known {
             trace_of(request.headers()).set_as_parent_of(&span);
         }
         let response = async {
@@ -198,13 +204,23 @@ impl Edge {
             if is_ours(code) {
                 current.record("otel.status_code", "ERROR");
             }
-            tracing::info!(
-                rpc.method = method,
-                rpc.response.status_code = code_name(code),
-                reason,
-                duration_ms = took.as_secs_f64() * 1000.0,
-                "call ended"
-            );
+            macro_rules! tell {
+                ($level:ident) => {
+                    tracing::$level!(
+                        rpc.method = method,
+                        rpc.response.status_code = code_name(code),
+                        reason,
+                        duration_ms = took.as_secs_f64() * 1000.0,
+                        "call ended"
+                    )
+                };
+            }
+            // Strangers do not fill the log.
+            if is_known {
+                tell!(info)
+            } else {
+                tell!(debug)
+            }
             self.duration.record(
                 took.as_secs_f64(),
                 &[

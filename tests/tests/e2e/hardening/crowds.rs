@@ -7,11 +7,12 @@ use e2e::{
     wire::{Call, Wire},
     world::Program,
 };
-use futures::future::join_all;
+use futures::{FutureExt, StreamExt, future::join_all};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 use testbed::process::Start;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::process::processor;
 use crate::{
@@ -61,6 +62,78 @@ async fn a_connection_that_makes_no_call_is_closed_within_10_s_and_one_that_made
     assert!(begin.elapsed() < Duration::from_secs(11), "{:?}", begin.elapsed());
     assert!(ends.iter().flatten().all(|end| end.took > Duration::from_secs(4)), "there was time for a call");
     assert_eq!(good.call(call(&world)).await.refusal().reason, "USER_NOT_FOUND");
+}
+
+/// A whole call of that path with an empty message, and without a token.
+fn strangers(path: &str, stream: u32) -> Vec<u8> {
+    let head = raw::frame(raw::kind::HEADERS, raw::END_HEADERS, stream, &raw::request(path));
+    [head, raw::frame(raw::kind::DATA, raw::END_STREAM, stream, &[0; 5])].concat()
+}
+
+const GET_USER: &str = "/sandi.identity.v1.DirectoryService/GetUser";
+const CHECK: &str = "/grpc.health.v1.Health/Check";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_calls_of_strangers_end_a_connection_and_leave_no_line() {
+    let world = World::build().mailers(0).start().await;
+    let known = is_served(&world, HERE).await.expect("it is served");
+    let stranger = || call(&world).without("authorization");
+    let wire = world.wire().await;
+    for _ in 0..20 {
+        assert_eq!(wire.call(stranger()).await.refusal().reason, "CALLER_UNKNOWN");
+    }
+    let next = tokio::time::timeout(Duration::from_secs(3), wire.try_call(stranger())).await;
+    assert!(next.expect("it ends soon").is_err(), "the connection has ended");
+
+    // Whoever hears no goodbye gets no further.
+    let mut deaf = world.tcp(HERE.into()).await.expect("it listens");
+    let calls: Vec<u8> = (0..200).flat_map(|number| strangers(GET_USER, number * 2 + 1)).collect();
+    deaf.write_all(&[raw::GREETING, &calls].concat()).await.expect("it takes them");
+    let end = raw::until_closed(deaf, Duration::from_secs(5)).await.expect("it ends");
+    let answers = end.frames.iter().filter(|it| **it == raw::kind::HEADERS).count();
+    assert_eq!(answers, 20, "{:?}", end.frames);
+
+    for _ in 0..2 {
+        for _ in 0..19 {
+            assert_eq!(known.call(stranger()).await.refusal().reason, "CALLER_UNKNOWN");
+        }
+        assert_eq!(known.call(call(&world)).await.refusal().reason, "USER_NOT_FOUND", "a known caller's stays");
+    }
+    let counted = metrics::sum(&world, Program::Identity, "rpc_server_call_duration_seconds_count", "CALLER_UNKNOWN");
+    assert!((counted - 78.0).abs() < 0.5, "{counted} are counted");
+    let log = world.log(Program::Identity, 0);
+    assert!(log.contains("USER_NOT_FOUND") && !log.contains("CALLER_UNKNOWN"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_connection_that_idles_is_closed_and_one_that_asks_for_health_stays() {
+    let world = World::build().mailers(0).start().await;
+    let known = is_served(&world, HERE).await.expect("it is served");
+    let mut watched = HealthClient::new(world.channel(0)).watch(HealthCheckRequest::default()).await;
+    let watched = watched.as_mut().expect("it can be watched").get_mut();
+    watched.next().await.expect("a first word").expect("no error");
+    let idle = [GET_USER, CHECK].map(async |path| {
+        let mut stream = world.tcp(HERE.into()).await.expect("it listens");
+        stream.write_all(&[raw::GREETING, &strangers(path, 1)].concat()).await.expect("it takes a call");
+        raw::until_closed(stream, Duration::from_secs(36)).await
+    });
+    let checks = async {
+        let wire = world.wire().await;
+        for _ in 0..7 {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            assert_eq!(wire.call(Call::to(CHECK)).await.refusal().code, tonic::Code::Ok);
+        }
+    };
+    let (ends, ()) = tokio::join!(join_all(idle), checks);
+    for end in ends {
+        let end = end.expect("it is closed");
+        assert!(end.took > Duration::from_secs(25), "there was time for another call: {:?}", end.took);
+        assert_eq!(end.goaway, Some(0), "with a goodbye");
+    }
+    while let Some(word) = watched.next().now_or_never() {
+        word.expect("it is watched still").expect("no error");
+    }
+    assert_eq!(known.call(call(&world)).await.refusal().reason, "USER_NOT_FOUND");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,7 @@ fn text(name: impl Into<String>, content: impl Into<Vec<u8>>, forbidden: &'stati
 pub(super) async fn all(world: &World) -> Vec<Sink> {
     let mut sinks = tables(&world.dump());
     sinks.extend(queues(world).await);
-    for program in [Program::Identity, Program::Mailer] {
+    for program in [Program::Identity, Program::Mailer, Program::Gateway] {
         let name = program.name();
         sinks.push(text(format!("log of {name}"), world.log(program, 0), ALL));
         for page in ["/metrics", "/healthz", "/readyz", "/version"] {

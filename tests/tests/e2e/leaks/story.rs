@@ -6,13 +6,14 @@ use e2e::{
     Act, Person, Phase, Rule, World,
     leaks::{Kind, Secret},
     people::{PASSWORD, actor},
+    web::Visitor,
 };
 use prost::Message;
 use proto::identity::v1::{
-    AdminResetRequest, ChangePasswordRequest, CheckResetRequest, CompleteResetRequest, CreateUserRequest,
+    Actor, AdminResetRequest, ChangePasswordRequest, CheckResetRequest, CompleteResetRequest, CreateUserRequest,
     DeliveryState, ExplainResetRequest, GetResetRequest, ListResetsRequest, ListUsersRequest, Organization,
     RequestResetRequest, Requester, RevokeResetRequest, Role, UpdateUserRequest, User, VerifyPasswordRequest,
-    explain_reset_request, get_reset_request, request_reset_request::Identifier,
+    actor as actor_of, explain_reset_request, get_reset_request, request_reset_request::Identifier,
 };
 use tonic::Response;
 
@@ -218,11 +219,20 @@ impl<'w> Story<'w> {
         self.look("bawahan", &resets[0]).await;
     }
 
+    /// The admin by a token. Those that the gateway signs have the same header.
+    fn signed_admin(&mut self) -> Option<Actor> {
+        let token = self.world.actor_token(&self.admin.user_id);
+        for part in token.split('.') {
+            self.learn(Kind::Credential, part);
+        }
+        Some(Actor { kind: Some(actor_of::Kind::Token(token)) })
+    }
+
     async fn look(&mut self, name: &str, reset_id: &str) {
         let (crm, gateway, support) = (self.world.crm(), self.world.gateway(), self.world.support());
         let (organization_id, admin) = (self.kopi.organization_id.clone(), actor(&self.admin));
-        let list =
-            ListUsersRequest { organization_id: organization_id.clone(), actor: admin.clone(), ..Default::default() };
+        let signed = self.signed_admin();
+        let list = ListUsersRequest { organization_id: organization_id.clone(), actor: signed, ..Default::default() };
         // The CRM itself sees whole addresses; it keeps them.
         let answer = gateway.clone().directory.list_users(list).await.expect("it is allowed");
         self.answered(answer);
@@ -240,6 +250,67 @@ impl<'w> Story<'w> {
         };
         let answer = support.clone().support.explain_reset(explain).await.expect("it is answered");
         self.answered(answer);
+    }
+
+    /// The same in a browser: log-ins, a change, a link, and an admin.
+    pub(super) async fn in_a_browser(&mut self) {
+        let user = self.somebody("peramban").await;
+        let (name, typed) = (username("peramban"), "kata-sandi-di-kotak-nama-2291");
+        let (wrong, changed, last) = (self.new_password(), self.new_password(), self.new_password());
+        self.learn(Kind::Typed, typed);
+
+        let mut visitor = self.world.visitor("id");
+        for name in [typed, &name] {
+            let page = visitor.get("/login");
+            let refused = visitor.submit(&page, "login-form", &[("username", name), ("password", &wrong)]);
+            assert_eq!(refused.status, 422, "{}", refused.body);
+        }
+        visitor.log_in(&name, PASSWORD);
+        self.carries(&visitor);
+        for (current, status) in [(wrong.as_str(), 422), (PASSWORD, 200)] {
+            let page = visitor.get("/account");
+            let fields = [("current_password", current), ("new_password", &changed), ("confirm_password", &changed)];
+            assert_eq!(visitor.submit(&page, "change-form", &fields).status, status);
+        }
+
+        let mut forgetful = self.world.visitor("en");
+        for name in [typed, &name] {
+            let page = forgetful.get("/forgot");
+            assert_eq!(forgetful.submit(&page, "forgot-form", &[("username", name)]).status, 303);
+        }
+        // A notice came before.
+        let token = self.tokens("peramban", 2).await.remove(0);
+        let page = forgetful.get("/reset");
+        let mut page = forgetful.submit(&page, "open-form", &[("token", &token)]);
+        for (password, status) in [(WEAK, 422), (&last, 200)] {
+            let fields = [("new_password", password), ("confirm_password", password)];
+            page = forgetful.submit(&page, "password-form", &fields);
+            assert_eq!(page.status, status, "{}", page.body);
+        }
+        let page = forgetful.get("/reset");
+        assert_eq!(forgetful.submit(&page, "open-form", &[("token", &token)]).status, 410);
+        self.carries(&forgetful);
+        self.tokens("peramban", 3).await;
+
+        let mut admin = self.world.visitor("id");
+        admin.log_in(&username("pengurus"), PASSWORD);
+        self.carries(&admin);
+        let page = admin.get(&format!("/users/{}/reset", user.user_id));
+        let sent = admin.submit(&page, "reset-form", &[("reason", "lupa, kata dia di telepon")]);
+        assert_eq!(sent.status, 303, "{}", sent.body);
+        self.tokens("peramban", 4).await;
+        for path in ["/users", sent.location()] {
+            let page = admin.get(path);
+            assert!(page.status == 200 && page.body.contains(&name), "{}", page.body);
+            self.answers.extend(page.body.into_bytes());
+        }
+    }
+
+    /// What is in a browser's cookies is a credential.
+    fn carries(&mut self, visitor: &Visitor) {
+        for cookie in visitor.cookies.values().filter(|value| value.len() >= 32) {
+            self.learn(Kind::Credential, cookie.as_str());
+        }
     }
 
     /// Somebody is invited, and sets a first password; a second one of that name is refused.
