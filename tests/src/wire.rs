@@ -122,6 +122,11 @@ impl Wire {
         Ok(Self { send })
     }
 
+    /// How many calls the server takes at once on this connection, once it has answered one.
+    pub fn most_calls(&self) -> usize {
+        self.send.current_max_send_streams()
+    }
+
     /// Makes a call and waits for its end.
     ///
     /// # Panics

@@ -91,3 +91,31 @@ fn no_span_records_all_arguments() {
         assert_eq!(recording(good).len(), 0, "{good}");
     }
 }
+
+#[test]
+fn nobody_waits_for_the_databases_notifications_or_sends_any() {
+    let names = ["LISTEN ", "LISTEN\"", "NOTIFY", "pg_notify", "PgListener"];
+    assert_eq!(outside("", &names), Vec::<PathBuf>::new());
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+    let mut read = 0;
+    for file in fs::read_dir(migrations).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let text = fs::read_to_string(&file).expect("a file of SQL").to_uppercase();
+        assert!(!text.contains("LISTEN") && !text.contains("NOTIFY"), "{}", file.display());
+        read += 1;
+    }
+    assert!(read > 0, "there are migrations");
+}
+
+/// Where links are made, checked, used, ended and told of, and where people wait.
+#[test]
+fn what_has_an_end_asks_no_clock_but_the_databases() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let issuer = root.join("issuer.rs");
+    let text = fs::read_to_string(&issuer).expect("a source file");
+    let all = [sources(&root.join("ops")), sources(&root.join("store")), vec![(issuer, text)]].concat();
+    for (path, text) in all {
+        for name in [".clock", "clock::", "SystemTime", "now_utc", "now_local"] {
+            assert!(!text.contains(name), "{} uses {name}", path.display());
+        }
+    }
+}

@@ -236,7 +236,7 @@ async fn starttls_and_implicit_tls_carry_a_login_and_a_mail() {
 
 #[tokio::test]
 async fn without_the_tls_that_is_asked_for_nothing_is_said() {
-    // A server without STARTTLS, a certificate of nobody we know, and one of another name.
+    // A server without STARTTLS, a certificate of nobody we know, one of another name, and one that is over.
     let bare = Sink::start(Encryption::None).await;
     let stranger = Sink::start(Encryption::StartTls).await;
     let mut unknown = relay(&stranger, Encryption::StartTls);
@@ -245,14 +245,17 @@ async fn without_the_tls_that_is_asked_for_nothing_is_said() {
     let config = Arc::new(tls_config(Some(&stranger.ca_file)).unwrap());
     misnamed.tls = Tls::StartTls(config, ServerName::try_from("relay.example").unwrap());
 
-    for config in [relay(&bare, Encryption::StartTls), unknown, misnamed] {
+    let old = Sink::with_an_old_certificate(Encryption::StartTls).await;
+    let over = relay(&old, Encryption::StartTls);
+
+    for config in [relay(&bare, Encryption::StartTls), unknown, misnamed, over] {
         let login = Some(("mailer".to_owned(), SecretString::from("rahasia")));
         let transport = transport(vec![RelayConfig { login, ..config }]);
         let attempt = transport.send(&mail()).await;
         assert_eq!((attempt.outcome, attempt.phase), (Outcome::Held, Some(Phase::Tls)));
         assert!(!attempt.cause.is_empty());
     }
-    for sink in [bare, stranger] {
+    for sink in [bare, stranger, old] {
         assert_eq!(sink.heard("AUTH") + sink.heard("MAIL") + sink.heard("DATA"), 0);
     }
 }

@@ -11,6 +11,8 @@ mod language;
 mod mailbox;
 mod place;
 mod protections;
+#[cfg(test)]
+mod requirements;
 mod screenshots;
 mod shell;
 mod signals;

@@ -280,3 +280,40 @@ async fn without_an_address_all_people_of_a_caller_are_one_stranger() {
     assert_eq!(log_in(PASSWORD).await, "RATE_LIMITED", "nobody is known by the caller alone");
     assert_eq!(guess(&world, "budi", HOME).await, "RATE_LIMITED", "and a new network is strange too");
 }
+
+#[tokio::test]
+async fn who_has_to_wait_at_one_way_to_try_a_password_waits_at_every_other() {
+    let world = build().mailers(0).start().await;
+    let kopi = world.organization("kopi").await;
+    let database = world.database().await;
+    let change = async |user: &User, password: &str| {
+        let request = proto::identity::v1::ChangePasswordRequest {
+            user_id: user.user_id.clone(),
+            current_password: password.to_owned(),
+            new_password: NEW.to_owned(),
+            requester: requester(HOME, "en"),
+            ..Default::default()
+        };
+        reason(world.gateway().identity.change_password(request).await)
+    };
+    for (username, by_log_in) in [("budi", true), ("sari", false)] {
+        let user = world.user(&kopi, Person::named(username)).await;
+        for number in 0..5 {
+            let outcome = match by_log_in {
+                true => guess(&world, username, HOME).await,
+                false => change(&user, "not the password").await,
+            };
+            assert_eq!(outcome, "PASSWORD_MISMATCH", "{username}, guess {number}");
+        }
+        hold(&database).await;
+        let log_in = async || reason(log_in(world.gateway(), username, PASSWORD, HOME).await);
+        assert_eq!(change(&user, PASSWORD).await, "RATE_LIMITED", "{username}: also with the right one");
+        assert_eq!(log_in().await, "RATE_LIMITED", "{username}: also with the right one");
+        release(&database).await;
+        assert_eq!(change(&user, "not the password").await, "PASSWORD_MISMATCH", "{username}: one more");
+        hold(&database).await;
+        assert_eq!(log_in().await, "RATE_LIMITED", "{username}: what the other way did counts");
+        release(&database).await;
+        assert_eq!(change(&user, PASSWORD).await, "OK", "{username}: the wait is over");
+    }
+}

@@ -1,6 +1,6 @@
 //! Hashes of older parameters become ones of today when their people log in, and only then.
 
-use e2e::{Person, World, people::PASSWORD};
+use e2e::{Person, World, people::PASSWORD, refused};
 use futures::future::join_all;
 
 use crate::calls::change_password;
@@ -50,4 +50,26 @@ async fn log_ins_that_renew_a_hash_hinder_no_change_of_the_password_and_lose_non
         world.log_in(&username, PASSWORD).await.expect_err("it is the password no more");
         world.log_in(&username, NEW).await.expect("the change stands");
     }
+}
+
+#[tokio::test]
+async fn long_passwords_that_differ_in_their_last_character_are_two_and_longer_ones_are_none() {
+    const LONGEST: usize = 1024;
+    let world = World::build().mailers(0).wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    let long = "langit biru di atas telaga 7, ".repeat(40);
+    let ending = |last: char| format!("{}{last}", &long[..LONGEST - 1]);
+    let user = world.user(&kopi, Person::named("budi").password(&ending('a'))).await;
+    world.log_in("budi", &ending('a')).await.expect("it is the password");
+    assert_eq!(refused(world.log_in("budi", &ending('b')).await).reason, "PASSWORD_MISMATCH");
+    assert_eq!(refused(world.log_in("budi", &long[..LONGEST - 1]).await).reason, "PASSWORD_MISMATCH");
+    change_password(world.gateway(), &user, &ending('a'), &ending('b')).await.expect("it is another one");
+    assert_eq!(refused(world.log_in("budi", &ending('a')).await).reason, "PASSWORD_MISMATCH");
+    world.log_in("budi", &ending('b')).await.expect("it is the password");
+
+    let longer = ending('b') + "c";
+    let refusal = refused(change_password(world.gateway(), &user, &ending('b'), &longer).await);
+    assert_eq!((refusal.reason.as_str(), refusal.rules()), ("PASSWORD_REJECTED", vec!["TOO_LONG"]));
+    world.log_in("budi", &longer).await.expect_err("nothing is cut off");
+    world.log_in("budi", &ending('b')).await.expect("it still is");
 }

@@ -19,6 +19,7 @@ mod journeys;
 mod leaks;
 mod mail_programs;
 mod metrics;
+mod names;
 mod operations;
 mod pressure;
 mod previews;

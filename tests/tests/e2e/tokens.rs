@@ -2,6 +2,7 @@
 
 mod chance;
 mod ending;
+mod guessed;
 mod one_answer;
 mod spending;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rcgen::generate_simple_self_signed;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
@@ -42,24 +42,42 @@ pub struct Sink {
     _directory: Arc<tempfile::TempDir>,
 }
 
+fn certificate() -> CertificateParams {
+    CertificateParams::new(vec!["localhost".to_owned()]).unwrap()
+}
+
 impl Sink {
     pub async fn start(encryption: Encryption) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self::on(listener, encryption)
     }
 
+    /// One whose certificate is over.
+    pub async fn with_an_old_certificate(encryption: Encryption) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut params = certificate();
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+        Self::showing(listener, encryption, &params)
+    }
+
     pub fn on(listener: TcpListener, encryption: Encryption) -> Self {
+        Self::showing(listener, encryption, &certificate())
+    }
+
+    fn showing(listener: TcpListener, encryption: Encryption, params: &CertificateParams) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let made = generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let signing_key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&signing_key).unwrap();
         let ca_file = directory.path().join("ca.pem");
-        std::fs::write(&ca_file, made.cert.pem()).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        std::fs::write(&ca_file, certificate.pem()).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
+            .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
         let sink = Self {
             port: listener.local_addr().unwrap().port(),

@@ -9,11 +9,13 @@ use e2e::{
 use prost::Message;
 use prost_types::{Duration, FieldMask};
 use proto::identity::v1::{
-    AdminResetRequest, CreateUserRequest, DeliveryState, GetUserResponse, ListUsersRequest, NotSentReason,
-    Organization, PasswordPolicy, RequestResetRequest, Requester, Role, UpdateOrganizationRequest, UpdateUserRequest,
-    User, request_reset_request::Identifier,
+    AdminResetRequest, CreateUserRequest, DeliveryState, GetUserRequest, GetUserResponse, ListUsersRequest,
+    NotSentReason, Organization, PasswordPolicy, RequestResetRequest, Requester, Role, UpdateOrganizationRequest,
+    UpdateUserRequest, User, get_user_request::Key, request_reset_request::Identifier,
 };
 use serde_json::json;
+
+use crate::calls::settled;
 
 /// What people type, paste and are called.
 const ODD: [&str; 16] = [
@@ -144,6 +146,41 @@ async fn unknown_fields_are_ignored_and_of_a_field_sent_twice_the_last_wins() {
     let message = contract::encoded(&reset, json!({"userId": budi.user_id, "reason": "he asked"}));
     let call = Call::to(&contract::path(&reset)).bearer(world.token("support")).message(&[message, unknown].concat());
     assert_eq!(wire.call(call).await.refusal().code, tonic::Code::Ok);
+}
+
+#[tokio::test]
+async fn of_two_names_in_one_request_the_last_is_mailed_and_the_last_is_made() {
+    let world = World::build().start().await;
+    let kopi = world.organization("kopi").await;
+    for name in ["budi", "sari"] {
+        world.user(&kopi, Person::named(name).email(&format!("{name}@kopi.example")).password("")).await;
+    }
+    let wire = world.wire().await;
+    let send = async |rpc: &str, caller: &str, requests: [serde_json::Value; 2]| {
+        let rpc = contract::rpc(rpc);
+        let message = requests.map(|request| contract::encoded(&rpc, request)).concat();
+        let call = Call::to(&contract::path(&rpc)).bearer(world.token(caller)).message(&message);
+        let answer = wire.call(call).await;
+        assert_eq!(answer.refusal().code, tonic::Code::Ok, "{answer:?}");
+        answer
+    };
+    let user = |name: &str| json!({"user": {"organizationId": kopi.organization_id, "username": name}});
+    let made = send("CreateUser", "crm", [user("wayan"), user("citra")]).await;
+    assert_eq!(found(&made), "citra", "the answer of GetUser and of CreateUser is a user");
+    assert_eq!(world.find_user("citra").await.username, "citra");
+    let request = GetUserRequest { key: Some(Key::Username("wayan".to_owned())) };
+    assert_eq!(refused(world.crm().directory.get_user(request).await).reason, "USER_NOT_FOUND");
+
+    let budi = || json!({"username": "budi"});
+    send("RequestReset", "gateway", [budi(), json!({"username": "sari"})]).await;
+    send("RequestReset", "gateway", [json!({"username": "sari"}), json!({"username": "nobody"})]).await;
+    send("RequestReset", "gateway", [json!({"username": "sari"}), json!({"email": "nobody@kopi.example"})]).await;
+    world.token_to("sari@kopi.example").await;
+    settled(&world).await;
+    assert_eq!(world.sink().mails().len(), 1, "nobody else was mailed");
+    // Nor did the other name count: its first mail is not held back.
+    send("RequestReset", "gateway", [json!({"username": "nobody"}), budi()]).await;
+    world.token_to("budi@kopi.example").await;
 }
 
 #[tokio::test]

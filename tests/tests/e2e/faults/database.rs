@@ -8,6 +8,7 @@ use std::{
 use e2e::{
     Person, Refusal, World,
     people::{PASSWORD, actor, requester},
+    refused,
     world::Program,
 };
 use futures::future::join_all;
@@ -17,13 +18,15 @@ use proto::identity::v1::{
     RequestResetRequest, Role, User, VerifyPasswordRequest, get_organization_request, get_reset_request,
     get_user_request, request_reset_request::Identifier,
 };
+use sqlx::{AssertSqlSafe, Executor, PgPool};
 use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::{health, signal};
 use crate::{
+    calls::{admin_reset, check_reset},
     crowd::{all_ask, all_mailed, all_sent, crowd},
-    waiting::until_within,
+    waiting::{number, until, until_within},
 };
 
 /// How soon all is well again once the database is (faults.md, G-05).
@@ -222,4 +225,53 @@ async fn sessions_that_an_operator_ends_are_replaced_at_once() {
     world.reset_in(&request, DeliveryState::Sent).await;
     until_within(RECOVERY, "health recovers", async || (health(&world).await == ServingStatus::Serving).then_some(()))
         .await;
+}
+
+/// From now on no transaction comes to its end that writes such a row. How often one tried is counted by a sequence,
+/// which no rollback takes back.
+async fn forbid(database: &PgPool, table: &str, when: &str) {
+    let trap = format!(
+        "CREATE SEQUENCE IF NOT EXISTS tries;
+         CREATE OR REPLACE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+             AS $$ BEGIN PERFORM nextval('tries'); RAISE EXCEPTION 'forbidden by the test'; END $$;
+         CREATE TRIGGER forbid BEFORE INSERT ON {table} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION forbid();"
+    );
+    database.execute(AssertSqlSafe(trap)).await.expect("the owner may");
+}
+
+#[tokio::test]
+async fn what_is_rolled_back_leaves_no_link_no_event_and_no_mail() {
+    let world = World::build().wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    let siti = world.user(&kopi, Person::named("siti").role(Role::Admin).password("")).await;
+    let budi = world.user(&kopi, Person::named("budi").email("budi@kopi.example").password("")).await;
+    let database = world.database().await;
+    let nothing_is_left = async |what: &str| {
+        let left = number(&world, "SELECT (SELECT count(*) FROM resets) + (SELECT count(*) FROM outbox)").await;
+        assert_eq!(left, 0, "{what}");
+        assert!(world.sink().mails().is_empty(), "{what}");
+    };
+
+    // The last thing that the call writes.
+    forbid(&database, "audit_events", "NEW.action = 'AdminReset' AND NEW.outcome = 'ok'").await;
+    let refusal = refused(admin_reset(world.gateway(), &siti, &budi).await);
+    assert_eq!(refusal.reason, "INTERNAL");
+    assert_eq!(number(&world, "SELECT last_value FROM tries").await, 1, "it came to its last statement");
+    nothing_is_left("a link of an admin's").await;
+
+    // The issuer's own transaction, again and again.
+    forbid(&database, "outbox", "true").await;
+    let request = world.request_reset("budi").await;
+    until("it is tried to issue a link", async || {
+        (number(&world, "SELECT last_value FROM tries").await > 1).then_some(())
+    })
+    .await;
+    nothing_is_left("a link that was asked for").await;
+
+    let free = "DROP TRIGGER forbid ON audit_events; DROP TRIGGER forbid ON outbox;";
+    database.execute(free).await.expect("the owner may");
+    world.reset_in(&request, DeliveryState::Sent).await;
+    let token = world.token_to("budi@kopi.example").await;
+    check_reset(&world, &token).await.expect("the link is good");
+    assert_eq!(world.sink().mails().len(), 1, "of all that was rolled back there is no mail");
 }

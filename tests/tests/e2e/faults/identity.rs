@@ -1,13 +1,22 @@
 //! The identity service dies between two steps.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use e2e::{World, world::Program};
+use e2e::{Person, World, client::Client, people::PASSWORD, world::Program};
+use futures::future::join_all;
+use proto::identity::v1::{Role, User, UserState, VerifyPasswordRequest};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::{
-    crowd::{all_ask, all_mailed, all_sent, by_message_id, crowd},
-    waiting::until_number,
+    calls::{admin_reset, set_state},
+    crowd::{address, all_ask, all_mailed, all_sent, by_message_id, crowd},
+    waiting::{until, until_number},
 };
 
 /// Statements that wait for a lock.
@@ -91,4 +100,69 @@ async fn messages_published_again_because_identity_was_killed_before_it_noted_th
     broker.wait_ready("mailer.requests", 0).await;
     assert_eq!(by_message_id(&world).len(), 20);
     assert_eq!(world.sink().mails().len(), 20);
+}
+
+/// Users whose calls are going on when identity dies.
+const LOAD: usize = 90;
+
+/// A call about a user; its name when it was answered with OK.
+async fn answered(mut client: Client, siti: User, user: User, number: usize) -> Option<(&'static str, String)> {
+    let (action, outcome) = match number % 3 {
+        0 => ("UpdateUser", set_state(client, &user, UserState::Disabled).await.map(drop)),
+        1 => ("AdminReset", admin_reset(client, &siti, &user).await.map(drop)),
+        _ => {
+            let request = VerifyPasswordRequest {
+                username: user.username.clone(),
+                password: PASSWORD.to_owned(),
+                requester: None,
+            };
+            ("VerifyPassword", client.identity.verify_password(request).await.map(drop))
+        }
+    };
+    outcome.is_ok().then_some((action, user.user_id))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_that_was_answered_is_on_record_when_identity_is_killed_under_load() {
+    let mut world = World::build().identities(2).mailers(0).wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    let siti = world.user(&kopi, Person::named("siti").role(Role::Admin).password("")).await;
+    let mut users = Vec::new();
+    for number in 0..LOAD {
+        let name = format!("orang{number}");
+        // Only who logs in needs one.
+        let password = if number % 3 == 2 { PASSWORD } else { "" };
+        users.push(world.user(&kopi, Person::named(&name).email(&address(&name)).password(password)).await);
+    }
+    let count = Arc::new(AtomicUsize::new(0));
+    let calls: Vec<_> = (users.into_iter().enumerate())
+        .map(|(number, user)| {
+            let caller = if number % 3 == 0 { "crm" } else { "gateway" };
+            let (client, siti, count) = (world.client(caller, number / 3 % 2), siti.clone(), Arc::clone(&count));
+            tokio::spawn(async move {
+                // One after the other, so that some are early and some late.
+                tokio::time::sleep(Duration::from_millis(10 * number as u64)).await;
+                let answered = answered(client, siti, user, number).await;
+                count.fetch_add(usize::from(answered.is_some()), Ordering::SeqCst);
+                answered
+            })
+        })
+        .collect();
+    until("some are answered", async || (count.load(Ordering::SeqCst) >= LOAD / 6).then_some(())).await;
+    world.kill(Program::Identity, 0);
+    let ended = join_all(calls).await.into_iter().map(|call| call.expect("it ends"));
+    let answered: Vec<(&str, String)> = ended.flatten().collect();
+    assert!((LOAD / 6..LOAD).contains(&answered.len()), "it was killed in the middle: {}", answered.len());
+
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT action, user_id::text FROM audit_events
+         WHERE outcome = 'ok' AND action IN ('UpdateUser', 'AdminReset', 'VerifyPassword')",
+    )
+    .fetch_all(&world.database().await)
+    .await
+    .expect("the owner may read");
+    for (action, user) in &answered {
+        let kept = rows.iter().filter(|(kept, of)| kept == action && of == user).count();
+        assert_eq!(kept, 1, "{action} of {user}");
+    }
 }

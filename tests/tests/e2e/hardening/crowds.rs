@@ -231,3 +231,28 @@ async fn fewer_descriptors_than_connections_are_told_at_the_start_and_are_enough
     assert!(!said("no connection can be accepted"));
     drop(idle);
 }
+
+/// The greeting, and so many calls by a known caller whose requests are still to come.
+fn open_calls(world: &World, count: u32) -> Vec<u8> {
+    let authorization = format!("Bearer {}", world.token("crm"));
+    let path = "/sandi.identity.v1.DirectoryService/GetUser";
+    let fields = [raw::request(path), raw::fields(&[("authorization", &authorization)])].concat();
+    let open = |number| raw::frame(raw::kind::HEADERS, raw::END_HEADERS, number * 2 + 1, &fields);
+    [raw::GREETING.to_vec(), (0..count).flat_map(open).collect()].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_has_a_hundred_calls_at_once_and_the_next_one_is_refused() {
+    let world = World::build().mailers(0).wide_limits().start().await;
+    let other = is_served(&world, HERE).await.expect("it is served");
+    assert_eq!(other.most_calls(), 100, "it is told to whoever connects");
+    for (calls, refused) in [(100, 0), (101, 1)] {
+        let mut stream = world.tcp(HERE.into()).await.expect("it listens");
+        stream.write_all(&open_calls(&world, calls)).await.expect("it is open");
+        let closed = raw::until_closed(stream, Duration::from_secs(2)).await;
+        let frames = closed.expect_err("it stays open");
+        let resets = frames.iter().filter(|it| **it == raw::kind::RST_STREAM).count();
+        assert_eq!(resets, refused, "of {calls}: {frames:?}");
+        assert_eq!(other.call(call(&world)).await.refusal().reason, "USER_NOT_FOUND", "others are served");
+    }
+}

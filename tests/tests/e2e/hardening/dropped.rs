@@ -1,15 +1,20 @@
 //! Calls that are given up at any moment leave nothing broken behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use e2e::{Person, World, full, wire::Call, world::Program};
+use e2e::{Person, World, full, people::PASSWORD, wire::Call, world::Program};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::Executor;
 use tokio::time::timeout;
 use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use crate::waiting::{until, until_number};
+use super::process::processor;
+use crate::{
+    metrics,
+    waiting::{until, until_number},
+};
 
 /// Each call is given up at some moment within so many milliseconds.
 const GIVEN_UP_WITHIN: u64 = 12;
@@ -103,4 +108,53 @@ async fn calls_given_up_at_any_moment_leave_no_transaction_open_and_no_connectio
     for sign in ["25P02", "already a transaction", "panicked"] {
         assert!(!log.contains(sign), "{sign} in {log}");
     }
+}
+
+/// How many passwords were hashed so far.
+fn hashed(world: &World) -> f64 {
+    metrics::sum(world, Program::Identity, "sandi_hasher_duration_seconds_count", "")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_ins_whose_time_is_over_are_not_hashed_and_hold_up_nobody() {
+    const LOG_INS: usize = 200;
+    let world = World::build().mailers(0).wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("budi")).await;
+    world.log_in("budi", PASSWORD).await.expect("it is the password");
+    let before = hashed(&world);
+    let health = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..20 {
+            let begin = Instant::now();
+            let request = HealthCheckRequest { service: "sandi.identity.v1.IdentityService".to_owned() };
+            HealthClient::new(world.channel(0)).check(request).await.expect("health is always there");
+            slowest = slowest.max(begin.elapsed());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        slowest
+    };
+    let log_ins = (0..4).map(|_| async {
+        let wire = world.wire().await;
+        let call = || Call::of("VerifyPassword", json!({ "username": "budi", "password": PASSWORD }));
+        let call = || call().without("grpc-timeout").header("grpc-timeout", "5m").bearer(world.token("gateway"));
+        join_all((0..LOG_INS / 4).map(|_| wire.call(call()))).await
+    });
+    let (answers, slowest) = tokio::join!(join_all(log_ins), health);
+    let answers: Vec<_> = answers.into_iter().flatten().map(|answer| answer.refusal().code).collect();
+    let late = [Code::DeadlineExceeded, Code::ResourceExhausted, Code::Unavailable];
+    assert!(answers.iter().filter(|code| late.contains(code)).count() > LOG_INS / 2, "{answers:?}");
+    assert!(slowest < Duration::from_secs(1), "health took {slowest:?}");
+
+    let begin = Instant::now();
+    world.log_in("budi", PASSWORD).await.expect("it is served");
+    assert!(begin.elapsed() < Duration::from_secs(2), "a log-in after them took {:?}", begin.elapsed());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (after, used) = (hashed(&world), processor(&world));
+    // What was on a thread when its time was over goes on to its end.
+    assert!(after - before < LOG_INS as f64 / 4.0, "{} of {LOG_INS} were hashed", after - before);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(hashed(&world) - after < 1.0, "nothing is left to hash");
+    let used = processor(&world) - used;
+    assert!(used < 0.5, "{used} s of the processor in a second of nothing");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{Person, World, people::PASSWORD, resets::BOUND};
+use e2e::{Person, World, contract, people::PASSWORD, resets::BOUND, wire::Call};
 use lapin::{
     Channel, Connection, ConnectionProperties,
     options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions},
@@ -12,7 +12,7 @@ use messaging::topology::{CREDENTIAL_CHANGED, IDENTITY_EVENTS};
 use prost::Message;
 use proto::identity::{
     events::v1::{CredentialChanged, credential_changed::Cause},
-    v1::{User, UserState},
+    v1::{CompleteResetResponse, User, UserState},
 };
 
 use crate::calls::{change_password, set_state, update};
@@ -92,4 +92,28 @@ async fn services_of_the_crm_are_told_when_a_persons_sessions_end() {
     let disabled = set_state(world.crm(), &budi, UserState::Disabled).await.unwrap().into_inner().user.unwrap();
     assert_eq!(disabled.credential_version, completed.credential_version + 1);
     expect(Cause::UserDisabled, disabled.credential_version).await;
+}
+
+#[tokio::test]
+async fn the_answer_to_a_reset_logs_nobody_in() {
+    let world = World::start().await;
+    let kopi = world.organization("kopi").await;
+    let budi = world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+    world.request_reset("budi").await;
+    let token = world.token_to("budi@kopi.example").await;
+    let rpc = contract::rpc("CompleteReset");
+    let fields: Vec<String> = rpc.output().fields().map(|field| field.name().to_owned()).collect();
+    assert_eq!(fields, ["user_id", "username", "credential_version"]);
+
+    let request = serde_json::json!({ "token": token, "newPassword": NEW });
+    let answer = world.wire().await.call(Call::of("CompleteReset", request).bearer(world.token("gateway"))).await;
+    let expected = CompleteResetResponse {
+        user_id: budi.user_id,
+        username: "budi".to_owned(),
+        credential_version: budi.credential_version + 1,
+    };
+    assert_eq!(answer.message(), expected.encode_to_vec(), "and nothing that the contract does not know");
+    let names = answer.headers.keys().chain(answer.trailers.keys()).map(http::HeaderName::as_str);
+    let names: std::collections::BTreeSet<&str> = names.collect();
+    assert!(names.is_subset(&["content-type", "date", "grpc-status", "grpc-message"].into()), "{names:?}");
 }

@@ -4,7 +4,10 @@ use std::{fs, path::Path, time::Duration};
 
 use e2e::{World, world::Program};
 
-use super::run::{Run, settings_file};
+use super::{
+    run::{Run, settings_file},
+    tls::Authority,
+};
 
 /// What stands in for a secret, in a wrong place or a right one. It must never come back.
 const SECRET: &str = "geheim-7Qk2";
@@ -106,8 +109,16 @@ fn identity(world: &World, good: &str, scratch: &Path) -> Vec<Wrong> {
     let digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     let garbage = write(scratch, "garbage.pem", SECRET);
     let database = format!("postgres://sandi_identity:{SECRET}@127.0.0.1/sandi");
+    let own = Authority::new().issue(world, "settings");
+    let guest = write(scratch, "guest", "amqp://guest:guest@127.0.0.1/sandi");
     let mut all = common(good, scratch);
     all.extend([
+        Wrong::naming("amqp.url")
+            .set("development=false")
+            .set(format!("grpc.tls.certificate={}", own.certificate.display()))
+            .set(format!("grpc.tls.key={}", own.key.display()))
+            .set(format!("amqp.url_file={guest}"))
+            .says("guest"),
         Wrong::naming("limits.mails_per_minit")
             .file(format!("{good}\n[limits]\nmails_per_minit = 1\n"))
             .says("did you mean limits.mails_per_minute?"),

@@ -1,7 +1,7 @@
 //! Four who change one user at once: what remains is what some order of them would have left.
 
 use e2e::{
-    Person, World,
+    Person, World, full,
     people::{PASSWORD, requester},
 };
 use futures::future::join_all;
@@ -10,7 +10,10 @@ use tonic::Code;
 
 use crate::calls::{BROWSER, Outcome, admin_reset, change_password, resets_of_user, set_state, settled};
 
-const ROUNDS: usize = 20;
+fn rounds() -> usize {
+    if full() { 1_000 } else { 20 }
+}
+
 const BY_LINK: &str = "awan putih di atas ladang 3";
 const BY_CHANGE: &str = "perahu biru di laut tenang";
 
@@ -107,7 +110,7 @@ async fn four_who_change_a_user_at_once_leave_what_some_order_would_have_left() 
     let world = World::build().identities(2).wide_limits().start().await;
     let kopi = world.organization("kopi").await;
     let siti = world.user(&kopi, Person::named("siti").role(Role::Admin).password("")).await;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let username = format!("kasir{round}");
         let address = format!("{username}@kopi.example");
         let user = world.user(&kopi, Person::named(&username).email(&address)).await;
