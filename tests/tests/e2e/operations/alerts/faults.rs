@@ -112,7 +112,6 @@ pub static FAULTS: [Fault; 19] = [
             "SandiQueueWithoutConsumer",
             "SandiCallsFail",
             "SandiPagesFail",
-            "SandiCanaryLost",
         ],
         ..fault(Cause::DatabaseIsFar, &["SandiDatabasePoolEmpty", "SandiPagesAreSlow"])
     },
