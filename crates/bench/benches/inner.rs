@@ -53,7 +53,7 @@ fn event(c: &mut Criterion) {
     let at = |name: &str| folder.path().join(name);
     for (role, other, seed) in [(Role::Identity, "mailer", 1), (Role::Mailer, "identity", 2)] {
         let own = at(role.prefix());
-        let id = generate(&own, role, &|bytes| bytes.fill(seed)).expect("keys are made");
+        let id = generate(&own, role, sample::NOW, &|bytes| bytes.fill(seed)).expect("keys are made");
         std::fs::create_dir_all(at(other)).expect("a folder is made");
         let public = format!("{}-{id}.pub", role.prefix());
         std::fs::copy(own.join(&public), at(other).join(&public)).expect("a key is copied");

@@ -24,7 +24,7 @@ struct Both {
 static KEYS: LazyLock<Both> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
     for (role, seed) in [(Role::Identity, 1), (Role::Mailer, 2)] {
-        generate(folder.path(), role, &|bytes| bytes.fill(seed)).expect("keys");
+        generate(folder.path(), role, NOW, &|bytes| bytes.fill(seed)).expect("keys");
     }
     let load = |role| Keys::load(folder.path(), role).expect("keys");
     Both { identity: load(Role::Identity), mailer: load(Role::Mailer) }

@@ -182,5 +182,6 @@ fn observe_ages(settings: &Settings) {
     let files = [("grpc", &tls.certificate), ("client_ca", &tls.client_ca), ("broker_ca", &settings.amqp.ca_file)];
     let files = files.into_iter().filter_map(|(name, file)| Some((name, file.clone()?)));
     runtime::ages::observe_certificates(files.collect());
-    runtime::ages::observe_keys(settings.keys.directory.clone(), &["identity", "mailer"]);
+    let keys = settings.keys.directory.clone();
+    runtime::ages::observe_keys(move || messaging::keys::newest(&keys));
 }

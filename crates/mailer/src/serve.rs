@@ -62,7 +62,8 @@ fn observe_ages(settings: &Settings) {
     let relays = settings.smtp.relays.iter().filter_map(|relay| Some(("relay_ca", relay.ca_file.clone()?)));
     let broker = settings.amqp.ca_file.clone().map(|file| ("broker_ca", file));
     runtime::ages::observe_certificates(relays.chain(broker).collect());
-    runtime::ages::observe_keys(settings.keys.directory.clone(), &["identity", "mailer"]);
+    let keys = settings.keys.directory.clone();
+    runtime::ages::observe_keys(move || messaging::keys::newest(&keys));
 }
 
 /// A wrong level or endpoint is a mistake in the settings.

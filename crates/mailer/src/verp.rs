@@ -65,12 +65,12 @@ mod tests {
     use runtime::{Random, SeededRandom};
 
     use super::*;
-    use crate::sample::EVENT_ID;
+    use crate::sample::{EVENT_ID, NOW};
 
     fn keys(directory: &std::path::Path, seed: u64) -> Keys {
         for (role, seed) in [(Role::Mailer, seed), (Role::Identity, seed + 1)] {
             let random = SeededRandom::new(seed);
-            generate(directory, role, &|bytes| random.fill(bytes)).unwrap();
+            generate(directory, role, NOW, &|bytes| random.fill(bytes)).unwrap();
         }
         Keys::load(directory, Role::Mailer).unwrap()
     }

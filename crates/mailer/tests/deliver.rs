@@ -96,7 +96,7 @@ impl Bench {
         let directory = TempDir::new().unwrap();
         for (role, seed) in [(Role::Mailer, 1), (Role::Identity, 2)] {
             let random = SeededRandom::new(seed);
-            generate(directory.path(), role, &|bytes| random.fill(bytes)).unwrap();
+            generate(directory.path(), role, OffsetDateTime::UNIX_EPOCH, &|bytes| random.fill(bytes)).unwrap();
         }
         let transport = Arc::new(Scripted::default());
         let statuses = Arc::new(Mutex::new(Vec::new()));
@@ -243,7 +243,7 @@ async fn what_cannot_be_opened_is_parked_and_nothing_is_told() {
     let forged = {
         let directory = TempDir::new().unwrap();
         let random = SeededRandom::new(77);
-        generate(directory.path(), Role::Identity, &|bytes| random.fill(bytes)).unwrap();
+        generate(directory.path(), Role::Identity, OffsetDateTime::UNIX_EPOCH, &|bytes| random.fill(bytes)).unwrap();
         for entry in std::fs::read_dir(stranger._directory.path()).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();

@@ -1,4 +1,5 @@
-//! The key pairs of the seal, as files: `<role>-<key id>.key` and `.pub`, one line of base64 each.
+//! The key pairs of the seal, as files: `<role>-<key id>.key` and `.pub`, one line of base64 each, and a line
+//! `# made <time>`, by which they are in order. Other lines that begin with `#` are comments.
 //!
 //! The identity service holds its own private keys and the mailer's public ones, the mailer the
 //! reverse. Several may be live at once: all of them open. Of each kind the oldest one seals that
@@ -21,7 +22,7 @@ use zeroize::Zeroizing;
 
 use files::Found;
 pub use files::generate;
-pub use inventory::{Listed, RETIRED_LIFE, Retired, State, inventory, retire};
+pub use inventory::{Listed, RETIRED_LIFE, Retired, State, inventory, newest, retire};
 pub use ring::KeyRing;
 
 pub(crate) type Kem = X25519HkdfSha256;
@@ -109,6 +110,9 @@ pub enum KeysError {
     /// Not one line of base64 of 32 bytes.
     #[error("{} is not a key: one line of base64 with 32 bytes is needed", .0.display())]
     Malformed(PathBuf),
+    /// The line of the time when it was made holds none.
+    #[error("{} does not say when the key was made: `# made 2026-11-27T12:00:00Z` is the form", .0.display())]
+    Made(PathBuf),
     /// What is sealed with it and to it does not open.
     #[error("the key {0} does not work: what is sealed with it and to it does not open")]
     Broken(KeyId),

@@ -2,13 +2,13 @@
 //!
 //! The files are read when the metrics are: they show what the next start would use.
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use opentelemetry::{KeyValue, global};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use time::OffsetDateTime;
 use x509_parser::parse_x509_certificate;
 
 /// Shows when the certificates in these PEM files end. `files`: what each is called, and where it is.
@@ -27,17 +27,15 @@ pub fn observe_certificates(files: Vec<(&'static str, PathBuf)>) {
         .build();
 }
 
-/// Shows the age of the newest key of each role in `directory`: files `<role>-<key id>.key` and `.pub`.
-pub fn observe_keys(directory: PathBuf, roles: &'static [&'static str]) {
+/// Shows the age of the newest key of each role, which `newest` finds.
+pub fn observe_keys(newest: impl Fn() -> BTreeMap<&'static str, OffsetDateTime> + Send + Sync + 'static) {
     global::meter("sandi")
         .i64_observable_gauge("sandi.key.created.timestamp")
         .with_unit("s")
-        .with_description("When the newest key of a role was made, in Unix time, by its file.")
+        .with_description("When the newest key of a role was made, in Unix time, as its file says.")
         .with_callback(move |observer| {
-            for role in roles {
-                if let Some(made) = newest(&directory, role) {
-                    observer.observe(made, &[KeyValue::new("role", *role)]);
-                }
+            for (role, made) in newest() {
+                observer.observe(made.unix_timestamp(), &[KeyValue::new("role", role)]);
             }
         })
         .build();
@@ -53,21 +51,10 @@ fn first_end(path: &Path) -> Option<i64> {
     ends.min()
 }
 
-fn newest(directory: &Path, role: &str) -> Option<i64> {
-    let files = fs::read_dir(directory).ok()?.flatten().filter(|entry| is_key_of(&entry.path(), role));
-    let times =
-        files.filter_map(|entry| fs::metadata(entry.path()).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok());
-    times.max().and_then(|time| i64::try_from(time.as_secs()).ok())
-}
-
-fn is_key_of(path: &Path, role: &str) -> bool {
-    let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.split_once('-'));
-    let kind = path.extension().and_then(|extension| extension.to_str());
-    name.is_some_and(|(prefix, _)| prefix == role) && matches!(kind, Some("key" | "pub"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
@@ -87,19 +74,5 @@ mod tests {
         fs::write(&file, "no certificate").unwrap();
         assert_eq!(first_end(&file), None);
         assert_eq!(first_end(&folder.path().join("missing")), None);
-    }
-
-    #[test]
-    fn of_a_roles_keys_the_newest_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(newest(folder.path(), "mailer"), None);
-        for (name, seconds) in
-            [("mailer-1.pub", 5000), ("mailer-2.pub", 7000), ("identity-3.key", 9000), ("digest.key", 1)]
-        {
-            let file = fs::File::create(folder.path().join(name)).unwrap();
-            file.set_modified(UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
-        }
-        assert_eq!(newest(folder.path(), "mailer"), Some(7000));
-        assert_eq!(newest(folder.path(), "identity"), Some(9000));
     }
 }

@@ -84,7 +84,7 @@ fn make(role: Owner, directory: &Path) -> Result<(), Failure> {
         Owner::Mailer => (Role::Mailer, false),
     };
     let fill = |bytes: &mut [u8]| SystemRandom.fill(bytes);
-    let id = generate(directory, role, &fill).map_err(failed)?;
+    let id = generate(directory, role, SystemClock.now(), &fill).map_err(failed)?;
     say(&format!("{}-{id}.key and .pub are in {}", role.prefix(), directory.display()));
     if is_identity && DigestKey::generate(directory, &fill)? {
         say("digest.key is there too; copy it to every replica");

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
+use messaging::keys::newest;
 use messaging::parked::desk::moment;
 use messaging::parked::peek;
 use messaging::topology::{MAILER_PARKED, MAILER_REQUESTS, ready_messages};
@@ -81,11 +82,9 @@ pub(super) async fn run(command: &Doctor, settings: &Settings) -> Result<Told, F
 /// A clock that runs behind the newest key is wrong; how far it is from others' clocks cannot be seen here.
 fn clock(findings: &mut Findings, keys: &Path) {
     let now = SystemClock.now();
-    let files = std::fs::read_dir(keys).into_iter().flatten().flatten();
-    let newest = files.filter_map(|file| file.metadata().ok()?.modified().ok()).max();
     let told = moment(Some(now));
-    if newest.is_some_and(|newest| newest > SystemTime::from(now)) {
-        findings.bad("clock", &told, "it is behind the newest file in keys.directory: set it, by NTP");
+    if newest(keys).into_values().any(|made| made > now) {
+        findings.bad("clock", &told, "it is behind the newest key in keys.directory: set it, by NTP");
     } else {
         findings.good("clock", &told);
     }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     KeysError, Role,
-    files::{self, Found, RETIRED},
+    files::{self, Age, Found, RETIRED},
 };
 
 /// How long a retired key is kept: the longest life of a link, and five minutes for what is on its way.
@@ -36,7 +36,7 @@ pub struct Listed {
     pub id: String,
     /// What it is for.
     pub state: State,
-    /// When its file was written.
+    /// When it was made, as its file says, else when its file was written.
     pub made: OffsetDateTime,
     /// The names of its files.
     pub files: Vec<String>,
@@ -51,11 +51,11 @@ pub struct Retired {
     pub since: OffsetDateTime,
 }
 
-/// The keys in `directory`, by role, oldest first. Nothing is opened.
+/// The keys in `directory`, by role, oldest first. No key is tried.
 ///
 /// # Errors
 ///
-/// [`KeysError::File`] if it cannot be read.
+/// [`KeysError::File`] if it cannot be read, [`KeysError::Made`] if the time in a file is none.
 pub fn inventory(directory: &Path) -> Result<Vec<Listed>, KeysError> {
     // Who holds identity's private keys seals; in the mailer's directory no key does.
     let seals_here = !files::list(directory, Role::Identity, "key")?.is_empty();
@@ -78,19 +78,29 @@ fn counts(key: &Listed, role: Role) -> bool {
 }
 
 fn of_role(directory: &Path, role: Role) -> Result<Vec<Listed>, KeysError> {
-    let mut keys: BTreeMap<String, Listed> = BTreeMap::new();
+    let mut keys: BTreeMap<String, (Age, Listed)> = BTreeMap::new();
     for extension in ["key", "pub"] {
         for found in files::list(directory, role, extension)? {
-            let made = OffsetDateTime::from(found.modified);
             let state = if found.is_retired() { State::Retired { since: since(&found)? } } else { State::Opens };
             let name = format!("{role}-{}.{extension}", found.id);
-            let new = Listed { role, id: found.id.clone(), state, made, files: Vec::new() };
-            keys.entry(found.id).or_insert(new).files.push(name);
+            let new = Listed { role, id: found.id.clone(), state, made: found.age.made, files: Vec::new() };
+            keys.entry(found.id).or_insert((found.age, new)).1.files.push(name);
         }
     }
-    let mut keys: Vec<Listed> = keys.into_values().collect();
-    keys.sort_by(|a, b| (a.made, &a.id).cmp(&(b.made, &b.id)));
-    Ok(keys)
+    let mut keys: Vec<(Age, Listed)> = keys.into_values().collect();
+    keys.sort_by(|(a, one), (b, other)| (a, &one.id).cmp(&(b, &other.id)));
+    Ok(keys.into_iter().map(|(_, key)| key).collect())
+}
+
+/// When the newest key of each role in `directory` was made; nothing if they cannot be read.
+#[must_use]
+pub fn newest(directory: &Path) -> BTreeMap<&'static str, OffsetDateTime> {
+    let mut newest = BTreeMap::new();
+    for key in inventory(directory).unwrap_or_default() {
+        let made = newest.entry(key.role.prefix()).or_insert(key.made);
+        *made = key.made.max(*made);
+    }
+    newest
 }
 
 /// When a key was retired: what its mark says, else when the mark was made.

@@ -7,6 +7,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tempfile::TempDir;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::datetime};
 
 use super::files::list;
 use super::*;
@@ -42,13 +43,10 @@ impl Pair {
 
     /// Makes a pair for `role` and gives the other side the public half.
     pub(crate) fn add_key(&self, role: Role, seed: u8) -> KeyId {
-        let id = generate(self.of(role), role, &|bytes| bytes.fill(seed)).expect("a pair");
+        let id = generate(self.of(role), role, self.later(), &|bytes| bytes.fill(seed)).expect("a pair");
         let public = self.of(role).join(format!("{role}-{id}.pub"));
         let copy = self.of(role.other()).join(format!("{role}-{id}.pub"));
-        fs::copy(public, &copy).expect("copies");
-        for path in [copy, self.of(role).join(format!("{role}-{id}.key"))] {
-            self.make_newest(&path);
-        }
+        fs::copy(public, copy).expect("copies");
         id
     }
 
@@ -71,8 +69,8 @@ impl Pair {
     pub(crate) fn put_public_key(&self, role: Role, bytes: [u8; KEY_BYTES]) {
         let id = KeyId::of(&PublicKey::from_bytes(&bytes).expect("32 bytes"));
         let path = self.of(role.other()).join(format!("{role}-{id}.pub"));
-        fs::write(&path, STANDARD.encode(bytes)).expect("writes");
-        self.make_newest(&path);
+        let made = self.later().format(&Rfc3339).expect("a time");
+        fs::write(&path, format!("# made {made}\n{}", STANDARD.encode(bytes))).expect("writes");
     }
 
     pub(crate) fn directory(&self, role: Role) -> &Path {
@@ -86,16 +84,20 @@ impl Pair {
         }
     }
 
-    fn make_newest(&self, path: &Path) {
+    fn later(&self) -> OffsetDateTime {
         self.age.set(self.age.get() + 1);
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(self.age.get());
-        let file = fs::OpenOptions::new().write(true).open(path).expect("opens");
-        file.set_modified(time).expect("sets the time");
+        OffsetDateTime::UNIX_EPOCH + Duration::from_secs(self.age.get())
     }
 }
 
+/// As if the file had been written so many seconds after 1970.
+fn touch(path: &Path, seconds: u64) {
+    let file = fs::OpenOptions::new().write(true).open(path).expect("opens");
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).expect("sets the time");
+}
+
 fn make(directory: &Path, role: Role) -> Result<KeyId, KeysError> {
-    generate(directory, role, &|bytes| bytes.fill(7))
+    generate(directory, role, datetime!(2026-11-27 12:00:00.25 UTC), &|bytes| bytes.fill(7))
 }
 
 #[test]
@@ -111,8 +113,9 @@ fn a_key_is_named_after_its_fingerprint_and_readable_by_its_owner_only() {
     assert_eq!(names, [format!("mailer-{id}.key"), format!("mailer-{id}.pub")]);
     let private = directory.path().join(format!("mailer-{id}.key"));
     assert_eq!(fs::metadata(&private).expect("metadata").permissions().mode() & 0o777, 0o600);
-    let line = fs::read_to_string(private).expect("text");
-    assert_eq!(line.lines().count(), 1);
+    let text = fs::read_to_string(private).expect("text");
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.starts_with("# made 2026-11-27T12:00:00.25Z\n"));
 }
 
 #[test]
@@ -135,6 +138,65 @@ fn the_oldest_key_seals_until_it_is_retired() {
     pair.retire(&before.sealing_to().id);
     assert_eq!(pair.identity().sealing_id(), &newer);
     assert_eq!(pair.identity().sealing_to().id, newest);
+}
+
+#[test]
+fn the_time_in_the_file_counts_and_not_that_of_the_mount() {
+    let pair = Pair::new();
+    let before = pair.identity();
+    let newer = pair.add_key(Role::Identity, 30);
+    let newest = pair.add_key(Role::Mailer, 31);
+    let path = |role: Role, id: &KeyId, half: &str| pair.identity.path().join(format!("{role}-{id}.{half}"));
+    touch(&path(Role::Identity, &newer, "key"), 1);
+    touch(&path(Role::Mailer, &newest, "pub"), 1);
+    assert_eq!(pair.identity().sealing_id(), before.sealing_id());
+    assert_eq!(pair.identity().sealing_to().id, before.sealing_to().id);
+}
+
+#[test]
+fn keys_without_a_time_are_older_than_those_with_one_and_in_the_order_of_their_files() {
+    let pair = Pair::new();
+    let first = pair.identity().sealing_id().clone();
+    let second = pair.add_key(Role::Identity, 30);
+    let third = pair.add_key(Role::Identity, 32);
+    for (id, seconds) in [(&second, 1_000_000), (&third, 2_000_000)] {
+        let path = pair.identity.path().join(format!("identity-{id}.key"));
+        let text = fs::read_to_string(&path).expect("text");
+        fs::write(&path, text.lines().last().expect("the key")).expect("writes");
+        touch(&path, seconds);
+    }
+    assert_eq!(pair.identity().own.iter().map(|key| &key.id).collect::<Vec<_>>(), [&second, &third, &first]);
+}
+
+#[test]
+fn a_key_made_by_hand_may_have_comments_and_the_line_ends_of_others() {
+    let pair = Pair::new();
+    let before = pair.identity().sealing_id().clone();
+    let path = pair.identity.path().join(format!("identity-{before}.key"));
+    let text = fs::read_to_string(&path).expect("text");
+    let key = text.lines().last().expect("the key");
+    fs::write(&path, format!("# by hand\r\n\r\n{key}\r\n# made 2026-11-27T19:00:00+07:00\r\n")).expect("writes");
+    assert_eq!(pair.identity().sealing_id(), &before);
+    let made = newest(pair.identity.path())["identity"];
+    // The public half beside it is no newer one.
+    assert_eq!(made, datetime!(2026-11-27 12:00 UTC));
+}
+
+#[test]
+fn a_time_that_is_none_is_a_clear_error_that_shows_no_key() {
+    let pair = Pair::new();
+    let id = pair.identity().sealing_id().clone();
+    let path = pair.identity.path().join(format!("identity-{id}.key"));
+    let text = fs::read_to_string(&path).expect("text");
+    let key = text.lines().last().expect("the key");
+    for line in ["# made yesterday", "# made", "# made 2026-11-27", &format!("# made {key}")] {
+        fs::write(&path, format!("{line}\n{key}\n")).expect("writes");
+        let refused = Keys::load(pair.identity.path(), Role::Identity).expect_err("no time");
+        assert!(matches!(&refused, KeysError::Made(named) if *named == path), "{refused}");
+        let shown = format!("{refused} {refused:?}");
+        assert!(shown.contains(&id.to_string()) && !shown.contains(key));
+        assert!(matches!(inventory(pair.identity.path()), Err(KeysError::Made(_))));
+    }
 }
 
 #[test]
@@ -164,7 +226,7 @@ fn a_missing_key_says_how_to_get_it() {
 fn a_file_that_is_no_key_is_named_and_not_shown() {
     let pair = Pair::new();
     let path = pair.identity.path().join("identity-0000000000000000.key");
-    for content in ["", "c2hvcnQ=", "no base64 ~"] {
+    for content in ["", "c2hvcnQ=", "no base64 ~", "# made 2026-11-27T12:00:00Z", "AAAA\nAAAA"] {
         fs::write(&path, content).expect("writes");
         let refused = Keys::load(pair.identity.path(), Role::Identity).expect_err("malformed");
         assert!(matches!(&refused, KeysError::Malformed(named) if *named == path));

@@ -26,7 +26,8 @@ pub(super) struct Sealer {
 impl Sealer {
     pub(super) fn new(world: &World) -> Self {
         let mailer = public_key(world, "keys/identity", "mailer");
-        let bytes = STANDARD.decode(std::fs::read_to_string(&mailer).expect("it can be read").trim());
+        let text = std::fs::read_to_string(&mailer).expect("it can be read");
+        let bytes = STANDARD.decode(text.lines().last().expect("it has a line"));
         Self {
             own: Kem::derive_keypair(&[7; 32]),
             mailer: PublicKey::from_bytes(&bytes.expect("it is base64")).expect("it is a key"),

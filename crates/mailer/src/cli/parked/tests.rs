@@ -13,7 +13,7 @@ fn keys(seed: u64) -> (Keys, Keys) {
     let directory = TempDir::new().unwrap();
     for (role, seed) in [(Role::Mailer, seed), (Role::Identity, seed + 1)] {
         let random = SeededRandom::new(seed);
-        generate(directory.path(), role, &|bytes| random.fill(bytes)).unwrap();
+        generate(directory.path(), role, NOW, &|bytes| random.fill(bytes)).unwrap();
     }
     let load = |role| Keys::load(directory.path(), role).unwrap();
     (load(Role::Identity), load(Role::Mailer))

@@ -5,6 +5,7 @@ use messaging::keys::generate;
 use rstest::rstest;
 use runtime::{Random, SeededRandom};
 use tempfile::TempDir;
+use time::OffsetDateTime;
 
 use secrecy::ExposeSecret as _;
 
@@ -15,7 +16,7 @@ fn files() -> TempDir {
     let directory = TempDir::new().unwrap();
     for (role, seed) in [(Role::Mailer, 1), (Role::Identity, 2)] {
         let random = SeededRandom::new(seed);
-        generate(directory.path(), role, &|bytes| random.fill(bytes)).unwrap();
+        generate(directory.path(), role, OffsetDateTime::UNIX_EPOCH, &|bytes| random.fill(bytes)).unwrap();
     }
     fs::write(directory.path().join("password"), "rahasia\n").unwrap();
     fs::write(directory.path().join("amqp-url"), "amqp://mailer:hush@localhost/sandi\n").unwrap();

@@ -1,5 +1,3 @@
-use std::time::SystemTime;
-
 use time::macros::datetime;
 
 use super::*;
@@ -8,13 +6,8 @@ use crate::keys::{Keys, generate};
 const NOW: OffsetDateTime = datetime!(2026-11-27 12:00:00.5 UTC);
 
 fn make(directory: &Path, role: Role, seed: u8) -> String {
-    let id = generate(directory, role, &|bytes| bytes.fill(seed)).expect("a pair");
-    for extension in ["key", "pub"] {
-        let file = fs::OpenOptions::new().write(true).open(directory.join(format!("{role}-{id}.{extension}")));
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seed.into());
-        file.expect("opens").set_modified(time).expect("sets the time");
-    }
-    id.to_string()
+    let made = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(seed.into());
+    generate(directory, role, made, &|bytes| bytes.fill(seed)).expect("a pair").to_string()
 }
 
 /// Identity's directory: its own pairs, and the mailer's public halves.
@@ -64,6 +57,14 @@ fn the_oldest_key_of_each_role_seals_until_it_is_retired() {
     assert_eq!(keys.sealing_id().as_str(), listed[1].id);
     assert_eq!(keys.sealing_to().id.as_str(), listed[3].id);
     assert!(keys.own(&listed[0].id).is_some(), "it still opens");
+}
+
+#[test]
+fn of_a_roles_keys_the_newest_counts() {
+    let directory = directory(&[2, 1], &[3]);
+    let seconds = |role| newest(directory.path()).get(role).map(|made| made.unix_timestamp());
+    assert_eq!((seconds("identity"), seconds("mailer")), (Some(2), Some(3)));
+    assert!(newest(&directory.path().join("missing")).is_empty());
 }
 
 #[test]

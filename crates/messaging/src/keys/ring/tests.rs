@@ -32,7 +32,8 @@ async fn a_hangup_reads_the_keys_again_and_tells_how_they_are() {
     let watch = tokio::spawn(watched.watch(stop.clone(), move |state| seen.lock().expect("a lock").push(state)));
     // It runs up to its first wait, and handles the signal from then on.
     tokio::task::yield_now().await;
-    let id = generate(pair.directory(Role::Mailer), Role::Mailer, &|bytes| bytes.fill(50)).expect("a pair");
+    let now = time::OffsetDateTime::UNIX_EPOCH;
+    let id = generate(pair.directory(Role::Mailer), Role::Mailer, now, &|bytes| bytes.fill(50)).expect("a pair");
     kill_process(getpid(), Signal::HUP).expect("a signal to ourselves");
     let end = std::time::Instant::now() + Duration::from_secs(20);
     while ring.current().own(id.as_str()).is_none() {

@@ -13,7 +13,7 @@ use proto::identity::v1::VerifyPasswordRequest;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{task::AbortHandle, time::sleep};
 
 use super::{Stage, line};
@@ -112,7 +112,6 @@ pub static FAULTS: [Fault; 19] = [
             "SandiQueueWithoutConsumer",
             "SandiCallsFail",
             "SandiPagesFail",
-            "SandiCanaryLost",
         ],
         ..fault(Cause::DatabaseIsFar, &["SandiDatabasePoolEmpty", "SandiPagesAreSlow"])
     },
@@ -223,11 +222,7 @@ impl Stage {
         let made = public_keys(scratch.path()).pop().expect("there is one");
         let place = self.world.path("keys/identity").join(made.file_name().expect("it has a name"));
         fs::copy(made, &place).expect("it can be copied");
-        fs::File::options()
-            .append(true)
-            .open(place)
-            .and_then(|file| file.set_modified((now() - time::Duration::days(1)).into()))
-            .expect("it is ours");
+        age_key(&place, 1);
     }
 
     /// The public key that identity has and the mailer has not.
@@ -293,16 +288,22 @@ fn public_keys(folder: &Path) -> Vec<PathBuf> {
 
 /// Makes the mailer's keys look so many days old, on both sides.
 fn age_keys(world: &World, days: i64) {
-    let then = now() - time::Duration::days(days);
     for folder in ["keys/identity", "keys/mailer"] {
         for entry in fs::read_dir(world.path(folder)).expect("there are keys") {
             let path = entry.expect("a file").path();
             if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("mailer-")) {
-                let file = fs::File::options().append(true).open(&path).expect("it is ours");
-                file.set_modified(then.into()).expect("it is ours");
+                age_key(&path, days);
             }
         }
     }
+}
+
+/// Has a file of a key say that it was made so many days ago.
+fn age_key(path: &Path, days: i64) {
+    let then = (now() - time::Duration::days(days)).format(&Rfc3339).expect("it can be written");
+    let text = fs::read_to_string(path).expect("it is ours");
+    let key = text.lines().last().expect("it has a line");
+    fs::write(path, format!("# made {then}\n{key}\n")).expect("it is ours");
 }
 
 /// A certificate that ends after so many days.
