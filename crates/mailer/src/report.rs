@@ -1,15 +1,49 @@
 //! Telling the identity service what became of a mail.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::future::BoxFuture;
 use messaging::topology::{MAIL_STATUS, MAILER_EVENTS, destination};
 use messaging::{Message, PublishError, Publisher, TraceHeaders};
+use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::{KeyValue, global};
 use prost::Message as _;
 use proto::mailer::events::v1::MailStatus;
 use runtime::{Clock, Random, TraceContext, uuid_v7};
 use time::OffsetDateTime;
 use tracing::Instrument;
+
+/// What became of statuses.
+#[derive(Clone)]
+struct Tally {
+    published: Counter<u64>,
+    duration: Histogram<f64>,
+}
+
+impl Tally {
+    fn new() -> Self {
+        let meter = global::meter("sandi");
+        let published = meter
+            .u64_counter("sandi.mailer.status.published")
+            .with_description("Statuses the mailer tried to publish, by outcome.")
+            .build();
+        let duration = meter
+            .f64_histogram("sandi.mailer.status.publish.duration")
+            .with_unit("s")
+            .with_description("From handing a status to the broker to its confirm, its return, or giving up.")
+            .build();
+        // There from the start, so that its first one is an increase.
+        published.add(0, &[KeyValue::new("outcome", "unroutable")]);
+        Self { published, duration }
+    }
+
+    fn add(&self, result: &Result<(), PublishError>, begun: Instant) {
+        let outcome = [KeyValue::new("outcome", result.as_ref().map_or_else(PublishError::name, |()| "confirmed"))];
+        self.duration.record(begun.elapsed().as_secs_f64(), &outcome);
+        self.published.add(1, &outcome);
+    }
+}
 
 /// Publishes statuses, each in the trace it is called in; done when the broker confirms.
 pub fn reporter(
@@ -17,6 +51,7 @@ pub fn reporter(
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 ) -> impl Fn(MailStatus) -> BoxFuture<'static, Result<(), PublishError>> {
+    let tally = Tally::new();
     move |status| {
         let message_id = uuid_v7(&*clock, &*random);
         let destination = destination(MAILER_EVENTS, MAIL_STATUS, None);
@@ -41,8 +76,14 @@ pub fn reporter(
             published: clock.now(),
             trace: TraceHeaders { traceparent: trace.traceparent, tracestate: trace.tracestate },
         };
-        let publisher = publisher.clone();
-        Box::pin(async move { publisher.publish(message).await }.instrument(span))
+        let (publisher, tally) = (publisher.clone(), tally.clone());
+        let publish = async move {
+            let begun = Instant::now();
+            let result = publisher.publish(message).await;
+            tally.add(&result, begun);
+            result
+        };
+        Box::pin(publish.instrument(span))
     }
 }
 

@@ -73,6 +73,19 @@ pub enum PublishError {
     TimedOut,
 }
 
+impl PublishError {
+    /// The word for it in metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            PublishError::Unroutable => "unroutable",
+            PublishError::Refused => "refused",
+            PublishError::Disconnected(_) => "disconnected",
+            PublishError::TimedOut => "timed_out",
+        }
+    }
+}
+
 /// Publishes over a connection of its own, which it keeps up for as long as a clone lives. Cheap to clone.
 #[derive(Clone)]
 pub struct Publisher {
@@ -139,6 +152,12 @@ impl Publisher {
     #[must_use]
     pub fn blocked(&self) -> bool {
         self.state.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Tells the same to somebody who does not keep the connection up.
+    pub fn watch_blocked(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let state = Arc::clone(&self.state);
+        move || state.blocked.load(Ordering::Relaxed)
     }
 }
 
