@@ -35,7 +35,9 @@ pub fn start(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &Can
             kept("warm", stop, random, || service.store.clone().warm(stop.clone())),
             kept("issuer", stop, random, || issuer::run(Arc::clone(service), stop.clone())),
             kept("relay", stop, random, || {
-                relay::run(Arc::clone(service), broker.clone(), Publisher::new(broker.clone()), stop.clone())
+                let publisher = Publisher::new(broker.clone());
+                runtime::telemetry::observe_blocked(publisher.watch_blocked());
+                relay::run(Arc::clone(service), broker.clone(), publisher, stop.clone())
             }),
             kept("canary", stop, random, || canary::run(Arc::clone(service), stop.clone())),
             kept("watch", stop, random, || watch::run(Arc::clone(service), broker.clone(), stop.clone())),

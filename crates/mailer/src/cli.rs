@@ -66,7 +66,7 @@ Examples:
   mailer preview --kind reset --locale en --format text
   mailer preview --all --directory previews")]
     Preview(preview::Preview),
-    /// The messages that were put aside: why, and back into the queue with them, or away.
+    /// The messages that were put aside: why; have their mails asked for again, or throw them away.
     #[command(subcommand, after_help = "Example: mailer parked list --config /etc/sandi/mailer.toml")]
     Parked(messaging::parked::desk::Command),
     /// Take in a mail that tells of a bounce (RFC 3464), from a file or a mail server's pipe.

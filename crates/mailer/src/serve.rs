@@ -97,6 +97,7 @@ async fn run(checked: Checked, listener: TcpListener, telemetry: &Telemetry) {
     let shown = checks.clone();
     tasks.spawn(keys.clone().watch(stop.clone(), move |state| shown.set_informative("keys", state)));
     let publisher = Publisher::new(checked.broker.clone());
+    telemetry::observe_blocked(publisher.watch_blocked());
     let prefetch = u16::try_from(2 * transport.connections()).unwrap_or(u16::MAX);
     let deliverer = Arc::new(Deliverer {
         keys,

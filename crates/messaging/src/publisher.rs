@@ -153,6 +153,12 @@ impl Publisher {
     pub fn blocked(&self) -> bool {
         self.state.blocked.load(Ordering::Relaxed)
     }
+
+    /// Tells the same to somebody who does not keep the connection up.
+    pub fn watch_blocked(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let state = Arc::clone(&self.state);
+        move || state.blocked.load(Ordering::Relaxed)
+    }
 }
 
 /// The task behind a publisher: connect, publish until the connection breaks, wait, again.

@@ -47,7 +47,7 @@ pub struct Sources {
 pub fn load_with_origins<T: DeserializeOwned>(sources: &Sources) -> Result<(T, Origins), ConfigError> {
     let mut layers = read(sources, std::env::vars_os())?;
     let settings = decode(&mut layers)?;
-    Ok((settings, Origins(layers)))
+    Ok((settings, Origins::new(layers, |name| std::env::var(name).ok())))
 }
 
 /// Reads the settings.

@@ -1,4 +1,4 @@
-//! Durations in settings, as people write them: `30m`, `24h`, `1s`, `500ms`, `1h 30m`.
+//! Durations in settings, as people write them: `30m`, `24h`, `90d`, `500ms`, `1h 30m`.
 //!
 //! For `#[serde(with = "runtime::duration")]`; lists use [`durations`].
 
@@ -14,7 +14,29 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
 
 /// Writes `"30m"`.
 pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_duration(*duration))
+    serializer.serialize_str(&text(*duration))
+}
+
+/// In days at most: months and years are of no certain length.
+fn text(duration: Duration) -> String {
+    const UNITS: [(&str, u128); 7] = [
+        ("d", 86_400_000_000_000),
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+        ("ms", 1_000_000),
+        ("us", 1_000),
+        ("ns", 1),
+    ];
+    let mut rest = duration.as_nanos();
+    let mut parts = Vec::new();
+    for (unit, length) in UNITS {
+        if rest >= length {
+            parts.push(format!("{}{unit}", rest / length));
+            rest %= length;
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
 /// Reads `30m`, for the command line.
@@ -45,7 +67,7 @@ pub mod durations {
     pub fn serialize<S: Serializer>(durations: &[Duration], serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(durations.len()))?;
         for duration in durations {
-            list.serialize_element(&humantime::format_duration(*duration).to_string())?;
+            list.serialize_element(&super::text(*duration))?;
         }
         list.end()
     }
@@ -72,6 +94,17 @@ mod tests {
         assert_eq!(settings.life, Duration::from_secs(1800));
         assert_eq!(settings.gaps, [Duration::from_secs(1), Duration::from_millis(500)]);
         assert_eq!(toml::to_string(&settings).unwrap(), text);
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_and_is_in_days_at_most() {
+        for (seconds, written) in [(0, "0s"), (90 * 86_400, "90d"), (400 * 86_400 + 5_400, "400d 1h 30m")] {
+            let duration = Duration::from_secs(seconds);
+            assert_eq!(super::text(duration), written);
+            assert_eq!(super::from_text(written), Ok(duration));
+        }
+        let odd = Duration::new(1, 2_003_004);
+        assert_eq!(super::from_text(&super::text(odd)), Ok(odd));
     }
 
     #[test]

@@ -190,6 +190,15 @@ fn count_dropped_lines(writer: &NonBlocking) {
         .build();
 }
 
+/// Shows whether the broker takes nothing of ours for now, as `blocked` says: 1 or 0.
+pub fn observe_blocked(blocked: impl Fn() -> bool + Send + Sync + 'static) {
+    global::meter("sandi")
+        .u64_observable_gauge("sandi.broker.blocked")
+        .with_description("Whether the broker takes no messages from us, for lack of memory or disk: 1 or 0.")
+        .with_callback(move |observer| observer.observe(blocked().into(), &[]))
+        .build();
+}
+
 /// A metric that is always 1: its labels say which build runs.
 fn show_build(version: &'static str) {
     let labels = [KeyValue::new("version", version), KeyValue::new("revision", crate::REVISION)];

@@ -116,3 +116,30 @@ fn build(
     // The English words are for the caller's developers; the localized ones are for people.
     Status::with_error_details(code(reason), message(reason, Locale::En, retry_after), details)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../../docs/errors.md");
+
+    #[test]
+    fn the_page_of_errors_says_the_code_of_each_reason() {
+        for reason in Reason::ALL {
+            let row = format!("| `{}` | {} |", reason.as_str(), written(code(*reason)));
+            assert_eq!(PAGE.matches(&row).count(), 1, "docs/errors.md: {row}");
+        }
+    }
+
+    /// As gRPC writes it: `InvalidArgument` is INVALID_ARGUMENT.
+    fn written(code: Code) -> String {
+        let mut text = String::new();
+        for letter in format!("{code:?}").chars() {
+            if letter.is_uppercase() && !text.is_empty() {
+                text.push('_');
+            }
+            text.push(letter.to_ascii_uppercase());
+        }
+        text
+    }
+}

@@ -7,6 +7,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use super::health;
 use crate::{
     crowd::address,
+    metrics,
     waiting::{number, until},
 };
 
@@ -31,6 +32,8 @@ async fn requests_are_accepted_while_the_broker_is_away_at_the_start_or_takes_no
         told.then_some(request)
     })
     .await;
+    let blocked = || metrics::sum(&world, Program::Identity, "sandi_broker_blocked", "");
+    assert_eq!(blocked(), 1.0);
     let during = world.request_reset("budi").await;
     until("it is issued", async || world.resets_of(&during).await.pop().filter(|reset| !reset.reset_id.is_empty()))
         .await;
@@ -38,6 +41,7 @@ async fn requests_are_accepted_while_the_broker_is_away_at_the_start_or_takes_no
     assert_eq!(world.resets_of(&during).await[0].delivery_state(), DeliveryState::Pending);
     world.broker_process().control(&["set_disk_free_limit", "50MB"]).expect("the alarm is over");
     world.reset_in(&during, DeliveryState::Sent).await;
+    assert_eq!(blocked(), 0.0);
 }
 
 const OUTBOX: &str = "SELECT count(*) FROM outbox";
