@@ -32,8 +32,8 @@ async fn requests_are_accepted_while_the_broker_is_away_at_the_start_or_takes_no
         told.then_some(request)
     })
     .await;
-    let blocked = || metrics::sum(&world, Program::Identity, "sandi_broker_blocked", "");
-    assert_eq!(blocked(), 1.0);
+    let blocked = |world: &World| metrics::sum(world, Program::Identity, "sandi_broker_blocked", "");
+    assert_eq!(blocked(&world), 1.0);
     let during = world.request_reset("budi").await;
     until("it is issued", async || world.resets_of(&during).await.pop().filter(|reset| !reset.reset_id.is_empty()))
         .await;
@@ -41,7 +41,7 @@ async fn requests_are_accepted_while_the_broker_is_away_at_the_start_or_takes_no
     assert_eq!(world.resets_of(&during).await[0].delivery_state(), DeliveryState::Pending);
     world.broker_process().control(&["set_disk_free_limit", "50MB"]).expect("the alarm is over");
     world.reset_in(&during, DeliveryState::Sent).await;
-    assert_eq!(blocked(), 0.0);
+    assert_eq!(blocked(&world), 0.0);
 }
 
 const OUTBOX: &str = "SELECT count(*) FROM outbox";
