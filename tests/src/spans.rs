@@ -32,6 +32,8 @@ pub struct Span {
     pub links: Vec<(String, String)>,
     /// Its attributes, as text.
     pub attributes: BTreeMap<String, String>,
+    /// Whether it tells that something failed.
+    pub error: bool,
     /// Begin and end, in nanoseconds of Unix time.
     pub time: (u64, u64),
 }
@@ -66,6 +68,7 @@ fn read(span: wire::Span, service: &str) -> Span {
         service: service.to_owned(),
         links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
         attributes: attributes(span.attributes),
+        error: span.status.is_some_and(|status| status.code() == wire::status::StatusCode::Error),
         time: (span.start_time_unix_nano, span.end_time_unix_nano),
     }
 }

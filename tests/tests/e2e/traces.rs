@@ -1,5 +1,6 @@
 //! What traces show, and what a collector that is no good does to the service.
 
+mod failures;
 mod resets;
 
 use std::time::Duration;

@@ -30,20 +30,22 @@ const NEW_PASSWORD: &str = "senja di ujung dermaga 12";
 
 const REQUEST: &str = "sandi.identity.v1.IdentityService/RequestReset";
 const COMPLETE: &str = "sandi.identity.v1.IdentityService/CompleteReset";
-const SEND: &str = "send identity.events:identity.reset.requested.v1";
-const DELIVER: &str = "process identity.events:identity.reset.requested.v1:mailer.requests";
-const REPORT: &str = "send mailer.events:mailer.mail.status.v1";
+pub(super) const SEND: &str = "send identity.events:identity.reset.requested.v1";
+pub(super) const RECEIVE: &str = "receive identity.events:identity.reset.requested.v1:mailer.requests";
+pub(super) const DELIVER: &str = "process identity.events:identity.reset.requested.v1:mailer.requests";
+pub(super) const REPORT: &str = "send mailer.events:mailer.mail.status.v1";
+pub(super) const STATUS: &str = "process mailer.events:mailer.mail.status.v1:identity.mail-status";
 
 /// The spans below a RequestReset: name, kind, program, and the name of the span above.
 const BELOW: [(&str, SpanKind, &str, &str); 8] = [
     ("issue", SpanKind::Internal, "identity", REQUEST),
     (SEND, SpanKind::Producer, "identity", "issue"),
-    ("receive identity.events:identity.reset.requested.v1:mailer.requests", SpanKind::Client, "mailer", SEND),
+    (RECEIVE, SpanKind::Client, "mailer", SEND),
     (DELIVER, SpanKind::Consumer, "mailer", SEND),
     ("render", SpanKind::Internal, "mailer", DELIVER),
     ("send mail", SpanKind::Client, "mailer", DELIVER),
     (REPORT, SpanKind::Producer, "mailer", DELIVER),
-    ("process mailer.events:mailer.mail.status.v1:identity.mail-status", SpanKind::Consumer, "identity", REPORT),
+    (STATUS, SpanKind::Consumer, "identity", REPORT),
 ];
 
 /// Attributes without which a span of that name would be of little use.
@@ -52,7 +54,7 @@ const ATTRIBUTES: [(&str, &[&str]); 6] = [
     ("issue", &["request.id", "reset.id"]),
     (SEND, &["messaging.system", "messaging.destination.name", "messaging.operation.type", "messaging.message.id"]),
     (DELIVER, &["messaging.system", "messaging.destination.name", "messaging.operation.type", "outcome", "attempt"]),
-    ("send mail", &["network.protocol.name"]),
+    ("send mail", &["network.protocol.name", "server.address", "server.port", "smtp.response.status_code"]),
     (REPORT, &["messaging.system", "messaging.destination.name", "messaging.operation.type", "messaging.message.id"]),
 ];
 
@@ -169,6 +171,8 @@ fn every_trace_is_whole(spans: &[Span], index: &BTreeMap<&str, &Span>) {
             let span = named(name);
             assert_eq!((span.kind, span.service.as_str()), (kind, service), "{span:?}");
             assert_eq!(span.parent.as_ref(), Some(&named(above).id), "{span:?}");
+            assert_eq!(span.attributes.get("reset.id"), Some(&named("issue").attributes["reset.id"]), "{span:?}");
+            assert!(!span.error, "{span:?}");
         }
         for (name, wanted) in ATTRIBUTES {
             let span = named(name);
