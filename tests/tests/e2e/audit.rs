@@ -8,12 +8,16 @@ use e2e::{
 };
 use futures::{StreamExt, stream};
 use proto::identity::v1::{
-    AuditEvent, CheckResetRequest, GetUserRequest, ListAuditEventsRequest, ListAuditEventsResponse, ListUsersRequest,
-    RevokeResetRequest, Role, UpdateUserRequest, User, UserState, VerifyPasswordRequest, get_user_request::Key,
+    AuditEvent, CheckResetRequest, DeliveryState, GetUserRequest, ListAuditEventsRequest, ListAuditEventsResponse,
+    ListUsersRequest, NotSentReason, RevokeResetRequest, Role, UpdateUserRequest, User, UserState,
+    VerifyPasswordRequest, get_user_request::Key,
 };
 use tonic::{Code, Response, Status};
 
-use crate::calls::{admin_reset, change_password, set_state, settled};
+use crate::{
+    calls::{admin_reset, change_password, set_state, settled},
+    waiting::{BOUND, until_within},
+};
 
 async fn list(client: Client, request: ListAuditEventsRequest) -> Result<Response<ListAuditEventsResponse>, Status> {
     client.support.clone().list_audit_events(request).await
@@ -194,6 +198,25 @@ async fn a_right_current_password_is_told_of_also_when_the_new_one_is_rejected()
             ("CreateUser", "ok", ""),
         ]
     );
+}
+
+#[tokio::test]
+async fn a_request_that_ends_by_our_own_fault_is_told_of() {
+    const FAULT: &str = "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+                         CREATE TRIGGER fail BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION fail()";
+    let world = World::build().mailers(0).wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+    sqlx::raw_sql(FAULT).execute(&world.database().await).await.expect("the owner may");
+    let request = world.request_reset("budi").await;
+    // Five tries, up to four seconds apart.
+    let reset = until_within(BOUND * 3, "the request ends", async || {
+        let resets = world.resets_of(&request).await;
+        resets.into_iter().next().filter(|reset| reset.delivery_state() == DeliveryState::NotSent)
+    });
+    assert_eq!(reset.await.not_sent_reason(), NotSentReason::Internal);
+    let asked = ListAuditEventsRequest { action: "RequestReset".to_owned(), ..Default::default() };
+    assert_eq!(outcomes(&all(&world, asked, 10).await), [("RequestReset", "ok", "INTERNAL")]);
 }
 
 #[tokio::test]
