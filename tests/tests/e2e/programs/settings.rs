@@ -115,6 +115,7 @@ fn identity(world: &World, good: &str, scratch: &Path) -> Vec<Wrong> {
     all.extend([
         Wrong::naming("amqp.url")
             .set("development=false")
+            .set("grpc.reflection=false")
             .set(format!("grpc.tls.certificate={}", own.certificate.display()))
             .set(format!("grpc.tls.key={}", own.key.display()))
             .set(format!("amqp.url_file={guest}"))
