@@ -149,8 +149,8 @@ impl Default for LimitSettings {
         Self {
             connections: 1024,
             connections_per_address: 128,
-            requests_per_second: 20,
-            request_burst: 100,
+            requests_per_second: 100,
+            request_burst: 500,
             header_time: Duration::from_secs(15),
             body_time: Duration::from_secs(10),
         }

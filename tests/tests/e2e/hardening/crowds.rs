@@ -74,33 +74,25 @@ const GET_USER: &str = "/sandi.identity.v1.DirectoryService/GetUser";
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_calls_of_strangers_end_a_connection_and_leave_no_line() {
+async fn a_thousand_calls_of_strangers_end_a_connection_and_leave_no_line() {
     let world = World::build().mailers(0).start().await;
     let known = is_served(&world, HERE).await.expect("it is served");
     let stranger = || call(&world).without("authorization");
     let wire = world.wire().await;
-    for _ in 0..20 {
+    for _ in 0..1000 {
         assert_eq!(wire.call(stranger()).await.refusal().reason, "CALLER_UNKNOWN");
     }
     let next = tokio::time::timeout(Duration::from_secs(3), wire.try_call(stranger())).await;
     assert!(next.expect("it ends soon").is_err(), "the connection has ended");
 
-    // Whoever hears no goodbye gets no further.
-    let mut deaf = world.tcp(HERE.into()).await.expect("it listens");
-    let calls: Vec<u8> = (0..200).flat_map(|number| strangers(GET_USER, number * 2 + 1)).collect();
-    deaf.write_all(&[raw::GREETING, &calls].concat()).await.expect("it takes them");
-    let end = raw::until_closed(deaf, Duration::from_secs(5)).await.expect("it ends");
-    let answers = end.frames.iter().filter(|it| **it == raw::kind::HEADERS).count();
-    assert_eq!(answers, 20, "{:?}", end.frames);
-
     for _ in 0..2 {
-        for _ in 0..19 {
+        for _ in 0..600 {
             assert_eq!(known.call(stranger()).await.refusal().reason, "CALLER_UNKNOWN");
         }
         assert_eq!(known.call(call(&world)).await.refusal().reason, "USER_NOT_FOUND", "a known caller's stays");
     }
     let counted = metrics::sum(&world, Program::Identity, "rpc_server_call_duration_seconds_count", "CALLER_UNKNOWN");
-    assert!((counted - 78.0).abs() < 0.5, "{counted} are counted");
+    assert!((counted - 2200.0).abs() < 0.5, "{counted} are counted");
     let log = world.log(Program::Identity, 0);
     assert!(log.contains("USER_NOT_FOUND") && !log.contains("CALLER_UNKNOWN"), "{log}");
 }
