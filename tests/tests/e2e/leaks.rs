@@ -179,7 +179,8 @@ fn private_keys(world: &World) -> Vec<Secret> {
             let file = entry.expect("it can be listed").path();
             if file.extension().is_some_and(|extension| extension == "key") {
                 let text = std::fs::read_to_string(file).expect("it can be read");
-                keys.push(Secret::new(Kind::Key, STANDARD.decode(text.trim()).expect("it is base64")));
+                let key = text.lines().filter(|line| !line.starts_with('#')).collect::<String>();
+                keys.push(Secret::new(Kind::Key, STANDARD.decode(key.trim()).expect("it is base64")));
             }
         }
     }

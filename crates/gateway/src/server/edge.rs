@@ -133,6 +133,8 @@ fn known(method: &Method) -> &'static str {
 async fn answer(edge: &Edge, via: Via, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     if let Err(wait) = edge.take(via.ip, parts.uri.path()) {
+        // A connection with a body that nobody has read would end, and the browser might never see why.
+        let _ = body::read(body, edge.bounds.body).await;
         let mut page = (edge.refuse)(&parts, StatusCode::TOO_MANY_REQUESTS);
         page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
         return page;

@@ -20,7 +20,7 @@ use e2e::{
 use http::Method;
 
 use super::pages::assert_strict;
-use crate::metrics;
+use crate::{metrics, waiting::until};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -188,13 +188,15 @@ async fn who_sends_slowly_from_one_address_keeps_nobody_else_out() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
-/// Logs in with a wrong password as fast as it goes until told to stop; gives all answers.
-fn flood(mut visitor: Visitor, stop: &AtomicBool) -> Vec<Answer> {
+/// Logs in with a wrong password as fast as it goes until told to stop; gives all answers, and says when it has to wait.
+fn flood(mut visitor: Visitor, stop: &AtomicBool, waits: &AtomicBool) -> Vec<Answer> {
     let page = visitor.get("/login");
     let mut answers = Vec::new();
     while !stop.load(Relaxed) {
         let name = format!("nobody-{}", answers.len());
-        answers.push(visitor.submit(&page, "login-form", &[("username", &name), ("password", "not this one either")]));
+        let answer = visitor.submit(&page, "login-form", &[("username", &name), ("password", "not this one either")]);
+        waits.fetch_or(answer.status == 429, Relaxed);
+        answers.push(answer);
     }
     answers
 }
@@ -216,14 +218,15 @@ async fn who_asks_too_fast_from_one_address_waits_and_nobody_else_does() {
     let link = world.mail_to("budi@kopi.example").await.links()[0].clone();
 
     let of = |language: &str, ip: &str| world.visitor(language).header("x-forwarded-for", ip);
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, waits) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let floods: Vec<_> = ["2001:db8::1", "2001:db8::2", "2001:db8::3"]
         .into_iter()
-        .map(|ip| (of("en", ip), Arc::clone(&stop)))
-        .map(|(visitor, stop)| tokio::task::spawn_blocking(move || flood(visitor, &stop)))
+        .map(|ip| (of("en", ip), Arc::clone(&stop), Arc::clone(&waits)))
+        .map(|(visitor, stop, waits)| tokio::task::spawn_blocking(move || flood(visitor, &stop, &waits)))
         .collect();
-    // The first burst is through.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    until("the first burst is through", async || waits.load(Relaxed).then_some(())).await;
+    // What it used up at the identity service is there again.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let mut budi = of("en", "203.0.113.7");
     for _ in 0..3 {
         assert!(budi.log_in("budi", PASSWORD).has("welcome"));
