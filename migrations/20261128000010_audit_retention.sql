@@ -9,7 +9,8 @@ COMMENT ON TABLE audit_retention IS 'How long the audit is kept: one row, which 
 COMMENT ON COLUMN audit_retention.is_only IS 'Lets there be one row.';
 COMMENT ON COLUMN audit_retention.retention IS 'The setting retention.audit at the last `identity migrate`.';
 
-INSERT INTO audit_retention (retention) VALUES (interval '400 days');
+-- `identity migrate` writes the row: one of ours could be shorter than what is set, and an older version that runs beside
+-- this one asks for the upkeep meanwhile.
 
 CREATE FUNCTION maintain_audit_partitions() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER

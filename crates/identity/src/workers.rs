@@ -31,13 +31,14 @@ pub fn start(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &Can
         }
         let (service, broker, stop) = (&service, &broker, &stop);
         let random = &*service.random;
+        // One for all runs of the relay, and so one that is observed.
+        let publisher = Publisher::new(broker.clone());
+        runtime::telemetry::observe_blocked(publisher.watch_blocked());
         tokio::join!(
             kept("warm", stop, random, || service.store.clone().warm(stop.clone())),
             kept("issuer", stop, random, || issuer::run(Arc::clone(service), stop.clone())),
             kept("relay", stop, random, || {
-                let publisher = Publisher::new(broker.clone());
-                runtime::telemetry::observe_blocked(publisher.watch_blocked());
-                relay::run(Arc::clone(service), broker.clone(), publisher, stop.clone())
+                relay::run(Arc::clone(service), broker.clone(), publisher.clone(), stop.clone())
             }),
             kept("canary", stop, random, || canary::run(Arc::clone(service), stop.clone())),
             kept("watch", stop, random, || watch::run(Arc::clone(service), broker.clone(), stop.clone())),

@@ -81,7 +81,7 @@ pub fn protections(options: &Options) -> Result<ExitCode> {
     if chosen.is_empty() {
         bail!("{FILE} has none with such a word");
     }
-    let copy = Worktree::of("HEAD")?;
+    let copy = Worktree::of("HEAD", "protections")?;
     let mut bad = 0;
     for (index, it) in chosen.iter().enumerate() {
         let outcome = it.take_away(&copy, &format!("{} of {}: {}", index + 1, chosen.len(), it.taken))?;

@@ -22,7 +22,7 @@ pub struct Options {
 /// # Errors
 /// When there is no such revision, or something cannot be built or started.
 pub fn upgrade(options: &Options) -> Result<ExitCode> {
-    let older = Worktree::of(&options.from)?;
+    let older = Worktree::of(&options.from, "upgrade")?;
     eprintln!("building {}", options.from);
     let build = ["build", "--workspace", "--bin", "identity", "--bin", "mailer", "--locked"];
     if !older.cargo().args(build).status()?.success() {

@@ -19,13 +19,13 @@ pub struct Worktree {
 }
 
 impl Worktree {
-    /// Checks the revision out; what was changed there by hand is lost. What this checkout has built of the dependencies
+    /// Checks the revision out in the folder of that name; what was changed there by hand is lost. What this checkout has built of the dependencies
     /// is used again where both have the same.
     ///
     /// # Errors
     /// When there is no such revision, or it cannot be written.
-    pub fn of(revision: &str) -> Result<Self> {
-        let folder = place::target().join("worktree");
+    pub fn of(revision: &str, name: &str) -> Result<Self> {
+        let folder = place::target().join("worktree").join(name);
         let it = Self { source: folder.join("source"), target: folder.join("target") };
         check_out(revision, &it.source)?;
         take_dependencies(&it.target.join("debug"))?;

@@ -34,8 +34,8 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// The first call has to come by then, counted from the connection's first moment.
 const FIRST_CALL: Duration = Duration::from_secs(8);
-/// How long no call may come where no known caller has called. Who checks health comes sooner, or again.
-const IDLE: Duration = Duration::from_secs(30);
+/// How long no call may come where no known caller has called. Who checks health comes sooner: every 30 s at most.
+const IDLE: Duration = Duration::from_secs(45);
 /// Connections are ended after this, so that load spreads and certificates change.
 const AGE: Duration = Duration::from_secs(30 * 60);
 /// What old connections differ by, so that they do not all end and come again at once.
@@ -121,7 +121,8 @@ where
             ended = &mut connection => return log(ended),
             () = silent => return tracing::debug!("a connection without a call was closed"),
             () = standing.idle(IDLE) => LEAVE,
-            () = standing.estranged() => LEAVE,
+            // Behind a proxy known callers and others may share a connection.
+            () = standing.estranged() => if standing.is_known() { GRACE } else { LEAVE },
             () = stop.cancelled() => GRACE,
             () = sleep(AGE - AGE_STEP * u32::try_from(place.number % AGE_STEPS).unwrap_or_default()) => GRACE,
         };

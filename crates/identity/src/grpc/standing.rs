@@ -101,7 +101,8 @@ impl Standing {
         }
     }
 
-    fn is_known(&self) -> bool {
+    /// Whether a known caller has called.
+    pub fn is_known(&self) -> bool {
         self.0.known.load(Relaxed)
     }
 

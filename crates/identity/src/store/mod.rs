@@ -201,7 +201,8 @@ fn boxed<F: Future>(asked: F) -> Pin<Box<F>> {
 
 /// Options of a connection; statements are not logged by us. TLS "if possible", which is also what a URL without `sslmode`
 /// asks for, is TLS with the server's name verified, except on this machine: whoever can cut the line could else have the
-/// password in clear. Only `sslmode=disable` goes without.
+/// password in clear. Who writes `disable`, `require` or `verify-ca` has
+/// said so.
 ///
 /// # Errors
 /// The URL is not one of PostgreSQL.
