@@ -19,7 +19,7 @@ use super::{KEY_BYTES, Kem, KeyId, KeysError, PublicKey, Role};
 pub(super) const RETIRED: &str = "retired";
 /// Begins the line that tells when a key was made (RFC 3339). The file's own times do not: a copy changes them, and
 /// a volume of Kubernetes writes all its files anew.
-const MADE: &str = "# made ";
+const MADE: &str = "# made";
 /// Such a line and a key, so that the text of a private key never moves in memory.
 const TEXT_LIMIT: usize = 128;
 
@@ -50,7 +50,7 @@ pub fn generate(
 
 fn text(made: OffsetDateTime, key: &[u8]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(TEXT_LIMIT));
-    let _ = writeln!(text, "{MADE}{}", made.format(&Rfc3339).unwrap_or_default());
+    let _ = writeln!(text, "{MADE} {}", made.format(&Rfc3339).unwrap_or_default());
     STANDARD.encode_string(key, &mut text);
     text
 }
