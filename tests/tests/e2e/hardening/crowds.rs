@@ -111,8 +111,8 @@ async fn a_strangers_connection_that_idles_is_closed_and_one_that_asks_for_healt
     });
     let checks = async {
         let wire = world.wire().await;
-        for _ in 0..2 {
-            tokio::time::sleep(Duration::from_secs(25)).await;
+        for pause in [0, 25, 25] {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
             assert_eq!(wire.call(Call::to(CHECK)).await.refusal().code, tonic::Code::Ok);
         }
     };
