@@ -14,7 +14,10 @@
     reason = "generated from the comments of the proto files, whose lists lose their indent"
 )]
 
+mod code;
 pub mod codec;
+
+pub use code::code_name;
 
 /// `sandi.identity`.
 pub mod identity {

@@ -350,37 +350,14 @@ fn span(service: &str, method: &str) -> Span {
 
 /// Tells in a call's span what it came to.
 fn tell(span: &Span, code: Code) {
-    let name = code_name(code);
-    span.record("rpc.response.status_code", &name);
+    let name = proto::code_name(code);
+    span.record("rpc.response.status_code", name);
     if code != Code::Ok {
-        failed(span, &name);
+        failed(span, name);
     }
-}
-
-/// As it stands in the specification: `NOT_FOUND` for `NotFound`.
-fn code_name(code: Code) -> String {
-    let mut name = String::new();
-    for letter in format!("{code:?}").chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-    }
-    name
 }
 
 /// What the contract always answers with.
 fn present<T>(answer: Option<T>) -> Result<T, Refusal> {
     answer.ok_or_else(|| Refusal::plain(ErrorReason::Internal))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_named_as_the_specification_names_them() {
-        let names = [Code::Ok, Code::NotFound, Code::Unavailable, Code::DeadlineExceeded].map(code_name);
-        assert_eq!(names, ["OK", "NOT_FOUND", "UNAVAILABLE", "DEADLINE_EXCEEDED"]);
-    }
 }

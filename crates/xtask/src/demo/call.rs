@@ -152,7 +152,7 @@ impl Answer {
                 println!("{}", serde_json::to_string_pretty(response).unwrap_or_default());
             }
             Err(status) => {
-                println!("{} {}  {took:.1} ms  trace {}", name(status.code()), self.reason(), self.trace);
+                println!("{} {}  {took:.1} ms  trace {}", proto::code_name(status.code()), self.reason(), self.trace);
                 println!("  {}", status.message());
                 let details = status.get_error_details();
                 if let Some(bad) = details.bad_request() {
@@ -181,7 +181,12 @@ impl Answer {
     pub fn ok(&self) -> Result<&Value> {
         self.outcome.as_ref().map_err(|status| {
             let reason = self.reason();
-            anyhow::anyhow!("{} answered {} {reason}: {}", self.method, name(status.code()), status.message())
+            anyhow::anyhow!(
+                "{} answered {} {reason}: {}",
+                self.method,
+                proto::code_name(status.code()),
+                status.message()
+            )
         })
     }
 
@@ -196,18 +201,6 @@ impl Answer {
         let info = status.get_details_retry_info().filter(|_| retryable)?;
         info.retry_delay
     }
-}
-
-/// The code as the specification writes it: `NotFound` is NOT_FOUND.
-fn name(code: Code) -> String {
-    let mut name = String::new();
-    for letter in format!("{code:?}").chars() {
-        if letter.is_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-    }
-    name
 }
 
 fn to_json(kind: MessageDescriptor, body: &[u8]) -> Result<Value> {
