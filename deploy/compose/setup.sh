@@ -2,7 +2,7 @@
 # Makes what an installation must have before it starts: keys of the seal, certificates, passwords,
 # tokens. Everything stays within the folder of its program, readable by its user alone.
 #
-#   setup.sh FOLDER        a second run changes nothing
+#   setup.sh FOLDER        a second run changes nothing (it adds the actor key to volumes that have none yet)
 #
 # Needs bash, coreutils, sed and openssl.
 set -euo pipefail
@@ -12,8 +12,29 @@ definitions=$(cd "$(dirname "$0")/.." && pwd)/rabbitmq/definitions.json
 cd "$folder"
 mkdir -p identity/keys identity/tls owner mailer/keys servers/tls clients gateway/tls
 
+# Actors: the gateway signs for whom it calls, by Ed25519 (RFC 8037). The key's id is its thumbprint (RFC 7638).
+actor_pair() {
+    local x kid
+    openssl genpkey -algorithm ed25519 -out gateway/actors.pem
+    x=$(openssl pkey -in gateway/actors.pem -pubout -outform DER | tail -c 32 | basenc --base64url | tr -d '=')
+    kid=$(printf '{"crv":"Ed25519","kty":"OKP","x":"%s"}' "$x" | openssl dgst -sha256 -binary \
+        | basenc --base64url | tr -d '=')
+    printf '{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","kid":"%s","x":"%s"}]}\n' "$kid" "$x" > identity/actors.jwks
+}
+
+# The programs run as 65532 (distroless).
+hand_over() { if [ "$(id -u)" = 0 ]; then chown -R 65532:65532 identity owner mailer gateway; fi; }
+
 if [ -e servers/done ]; then
-    echo "setup: everything is there already"
+    if [ -e identity/actors.jwks ]; then
+        echo "setup: everything is there already"
+    else
+        # Of an earlier version, whose gateway was believed at its word.
+        sed -i '/^name = "gateway"$/,/^scopes = / s/, "assert-actor"//' identity/callers.toml
+        actor_pair
+        echo "setup: the actor key is made, the rest is there already"
+    fi
+    hand_over
     exit 0
 fi
 
@@ -33,6 +54,7 @@ seal_pair() { # ROLE OWN_FOLDER OTHER_FOLDER
 seal_pair identity identity/keys mailer/keys
 seal_pair mailer mailer/keys identity/keys
 openssl rand -base64 32 > identity/keys/digest.key
+actor_pair
 
 # Certificates, all of one authority whose key is thrown away: later ones come from your own.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 \
@@ -93,15 +115,15 @@ caller() { # NAME SCOPES
         "$1" "$(printf '%s' "$token" | sha256sum | cut -c 1-64)" "$2"
 }
 {
-    caller gateway '"password.reset", "password.change", "password.verify", "password.admin", "directory.read", "forward-requester", "assert-actor"'
+    caller gateway '"password.reset", "password.change", "password.verify", "password.admin", "directory.read", "forward-requester"'
     caller crm '"password.verify", "password.change", "password.admin", "directory.read", "directory.write", "directory.admin", "forward-requester", "assert-actor"'
     caller support '"support.read", "support.act", "audit.read"'
 } > identity/callers.toml
 cp clients/gateway.token gateway/identity-token
 openssl rand -base64 64 | tr -d '\n' > gateway/cookie-key
 
-# The programs run as 65532 (distroless). The servers' folder is a volume that they alone see, each as a user of its own.
-if [ "$(id -u)" = 0 ]; then chown -R 65532:65532 identity owner mailer gateway; fi
+hand_over
+# The servers' folder is a volume that they alone see, each as a user of its own.
 chmod -R a+rX servers
 touch servers/done
 echo "setup: keys, certificates, passwords and tokens are made"

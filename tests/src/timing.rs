@@ -13,6 +13,8 @@ use crate::wire::{Answer, Call, Wire};
 const WARM_UP: usize = 20;
 /// Calls of each kind that are shuffled together.
 const SHUFFLED: usize = 20;
+/// How long a connection is used: the service ends them after half an hour.
+const CONNECTION: Duration = Duration::from_secs(10 * 60);
 
 /// Makes the call of a number.
 pub type Make = Box<dyn Fn(usize) -> Call + Send + Sync>;
@@ -49,19 +51,23 @@ impl Class {
 /// # Panics
 /// When an answer has another reason than `expected` (empty: success), or the connection breaks.
 pub async fn measure(
-    wire: &Wire,
+    connect: impl AsyncFn() -> Wire,
     classes: &[Class],
     count: usize,
     expected: &str,
     mut done: impl FnMut(usize),
 ) -> Vec<Vec<f64>> {
+    let (mut wire, mut since) = (connect().await, Instant::now());
     let mut shuffle = Shuffle(0x5eed);
     let mut times = vec![Vec::with_capacity(count); classes.len()];
     while times[0].len() < count + WARM_UP {
+        if since.elapsed() >= CONNECTION {
+            (wire, since) = (connect().await, Instant::now());
+        }
         let mut order: Vec<usize> = (0..classes.len()).flat_map(|class| [class; SHUFFLED]).collect();
         shuffle.apply(&mut order);
         for class in order {
-            let (answer, took) = one(wire, &classes[class], times[class].len()).await;
+            let (answer, took) = one(&wire, &classes[class], times[class].len()).await;
             assert_eq!(answer.refusal().reason, expected, "{}", classes[class].name);
             times[class].push(took);
         }

@@ -19,6 +19,7 @@ use proto::identity::v1::identity_service_client::IdentityServiceClient;
 use proto::identity::v1::support_service_client::SupportServiceClient;
 use runtime::{Clock, Random, Reloaded};
 
+use crate::server::Allowance;
 use actor::Actors;
 use policy::Policies;
 use upstream::Outgoing;
@@ -30,6 +31,8 @@ pub struct Identity {
     policies: Arc<Policies>,
     actors: Arc<Actors>,
     random: Arc<dyn Random>,
+    /// What pays for calls; none: they are free.
+    allowance: Option<Allowance>,
 }
 
 impl Identity {
@@ -41,7 +44,12 @@ impl Identity {
         random: Arc<dyn Random>,
     ) -> Self {
         let actors = Arc::new(Actors::new(signer, clock));
-        Self { upstream, policies: Arc::new(Policies::shipped()), actors, random }
+        Self { upstream, policies: Arc::new(Policies::shipped()), actors, random, allowance: None }
+    }
+
+    /// The same service for one request, which pays for every call.
+    pub fn within(&self, allowance: Option<Allowance>) -> Self {
+        Self { allowance, ..self.clone() }
     }
 
     fn passwords(&self) -> IdentityServiceClient<Outgoing> {

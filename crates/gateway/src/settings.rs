@@ -132,7 +132,8 @@ pub struct LimitSettings {
     pub connections: usize,
     /// Connections at once of one address (IPv6: one /64), unless it is one of `trusted_proxies`.
     pub connections_per_address: usize,
-    /// Requests a second of one address (IPv6: one /64); those for stylesheet, script and icon do not count.
+    /// Requests a second of one address (IPv6: one /64); those for stylesheet, script and icon do not count. A page that
+    /// makes several calls to the identity service counts as many.
     pub requests_per_second: u32,
     /// So many of them at once, after a while without any.
     pub request_burst: u32,
@@ -150,7 +151,7 @@ impl Default for LimitSettings {
             connections: 1024,
             connections_per_address: 128,
             requests_per_second: 100,
-            request_burst: 500,
+            request_burst: 200,
             header_time: Duration::from_secs(15),
             body_time: Duration::from_secs(10),
         }

@@ -30,7 +30,7 @@ use crate::identity::Identity;
 
 /// What every page works with.
 pub struct App {
-    /// The identity service.
+    /// The identity service; pages ask the one of their [`Visit`].
     pub identity: Identity,
     /// The keys of the cookies.
     pub cookies: Arc<Reloaded<Cookies>>,

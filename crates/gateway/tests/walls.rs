@@ -1,5 +1,5 @@
 //! The walls: the gateway knows the contract and what all programs share, nothing of the others; tonic stands in
-//! `identity` alone; pages make no address from a request.
+//! `identity` alone; pages make no address from a request, and no call that nobody pays for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,4 +42,9 @@ fn tonic_stands_in_the_client_alone() {
 #[test]
 fn nobody_asks_a_request_for_our_name() {
     assert_eq!(outside("", &["header::HOST", "x-forwarded-host", "Host("]), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn every_call_of_a_page_is_paid_for() {
+    assert_eq!(outside("web", &["app.identity"]), Vec::<PathBuf>::new(), "pages ask the service of their visit");
 }

@@ -15,6 +15,7 @@ use messaging::topology::{IDENTITY_MAIL_STATUS, MAILER_EVENTS, destination};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use proto::mailer::events::v1::mail_status::Outcome;
+use runtime::SkewAlarm;
 use runtime::trace::{TraceContext, failed};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -54,8 +55,13 @@ pub async fn run(
     stop: CancellationToken,
     state: impl Fn(Result<(), String>) + Send + Sync + 'static,
 ) {
-    let feedback =
-        Arc::new(Feedback { service, measures: Measures::new(), ended: stop.clone(), alone: Semaphore::new(ALONE) });
+    let feedback = Arc::new(Feedback {
+        service,
+        skew_alarm: SkewAlarm::default(),
+        measures: Measures::new(),
+        ended: stop.clone(),
+        alone: Semaphore::new(ALONE),
+    });
     let groups = Groups::new(Arc::clone(&feedback), BOUNDS);
     consume(broker, IDENTITY_MAIL_STATUS, PREFETCH, stop, state, move |delivery| {
         let (feedback, groups) = (Arc::clone(&feedback), Arc::clone(&groups));
@@ -86,6 +92,7 @@ pub async fn run(
 
 struct Feedback {
     service: Arc<Service>,
+    skew_alarm: SkewAlarm,
     measures: Measures,
     ended: CancellationToken,
     alone: Semaphore,
@@ -122,6 +129,9 @@ impl Feedback {
             tracing::warn!("a status cannot be understood and is parked");
             return Verdict::Park;
         };
+        if let Some(published) = delivery.published {
+            self.skew_alarm.compare(published, self.service.clock.now());
+        }
         self.measures.statuses.add(1, &[KeyValue::new("outcome", status.label())]);
         let status = Arc::new(status);
         match groups.pass(Arc::clone(&status)).await {

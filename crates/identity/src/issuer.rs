@@ -367,7 +367,7 @@ impl<'s> Batch<'s> {
             action: "RequestReset",
             // The caller was told OK, whatever became of it.
             outcome: "ok",
-            cause,
+            cause: cause.into(),
             caller: request.caller.clone(),
             actor_user_id: None,
             user_id: person.map(|person| person.user_id),

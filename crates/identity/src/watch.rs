@@ -1,4 +1,4 @@
-//! Measures what waits: requests, events, queues. For the metrics, and for nothing else.
+//! Measures what waits (requests, events, queues), for the metrics, and our clock against the database's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,8 @@ use messaging::broker::Broker;
 use messaging::queues::Watch;
 use opentelemetry::metrics::Gauge;
 use opentelemetry::{KeyValue, global};
+use runtime::clock::SKEW;
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::service::Service;
@@ -23,16 +25,32 @@ struct Gauges {
     waiting: Gauge<i64>,
     messages: Gauge<u64>,
     consumers: Gauge<u64>,
+    skew: Gauge<f64>,
 }
 
-/// Runs until stopped. What cannot be measured keeps its last value: whether database and broker are there, the
-/// checks tell.
-pub async fn run(service: Arc<Service>, broker: Broker, stop: CancellationToken) {
+/// Runs until stopped, and tells `clock` how ours fares. What cannot be measured keeps its last value: whether database
+/// and broker are there, the checks tell.
+pub async fn run(
+    service: Arc<Service>,
+    broker: Broker,
+    stop: CancellationToken,
+    clock: impl Fn(Result<(), String>) + Send + Sync,
+) {
     let gauges = Gauges::new();
+    let mut right = true;
     let mut queues = Watch::new(broker);
     while !stop.is_cancelled() {
         if let Err(error) = gauges.measure_database(&service).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "what waits cannot be measured");
+        }
+        if let Ok(skew) = skew(&service).await {
+            gauges.skew.record(skew.as_seconds_f64(), &[]);
+            let judged = judge(skew);
+            if let (Err(cause), true) = (&judged, right) {
+                tracing::warn!(cause, "the clock is wrong, ours or the database's");
+            }
+            right = judged.is_ok();
+            clock(judged);
         }
         tokio::select! {
             () = stop.cancelled() => break,
@@ -44,6 +62,32 @@ pub async fn run(service: Arc<Service>, broker: Broker, stop: CancellationToken)
         }
     }
     queues.close().await;
+}
+
+/// How far our clock is ahead of the database's, at least; nothing while it lies within the time that asking took.
+///
+/// # Errors
+/// The database's.
+pub async fn skew(service: &Service) -> Result<time::Duration, StoreError> {
+    let before = service.clock.now();
+    let theirs = service.background.time().await?;
+    Ok(apart(before, theirs, service.clock.now()))
+}
+
+fn apart(before: OffsetDateTime, theirs: OffsetDateTime, after: OffsetDateTime) -> time::Duration {
+    if theirs < before { before - theirs } else { (after - theirs).min(time::Duration::ZERO) }
+}
+
+/// Whether such a difference can be borne. No link depends on our clock; tokens of admins do, and whoever compares logs.
+///
+/// # Errors
+/// What to do when it cannot.
+pub fn judge(skew: time::Duration) -> Result<(), String> {
+    if skew.unsigned_abs() <= SKEW {
+        return Ok(());
+    }
+    let side = if skew.is_positive() { "ahead of" } else { "behind" };
+    Err(format!("{:.0} s {side} the database's; set both by NTP", skew.unsigned_abs().as_secs_f64()))
 }
 
 impl Gauges {
@@ -63,6 +107,7 @@ impl Gauges {
             ),
             messages: queue("sandi.queue.messages", "Messages that wait in a queue of the broker."),
             consumers: queue("sandi.queue.consumers", "Readers of a queue of the broker."),
+            skew: age("sandi.clock.skew", "How far this machine's clock is ahead of the database's; negative: behind."),
         }
     }
 
@@ -89,5 +134,23 @@ impl Gauges {
             }
             Err(error) => tracing::debug!(error = error.reason(), "the queues cannot be looked at"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_wrong_by_what_the_time_of_asking_does_not_explain() {
+        let at = |seconds| OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(seconds);
+        for (before, theirs, after, skew) in
+            [(100, 100, 100, 0), (100, 130, 160, 0), (100, 90, 101, 10), (100, 90, 700, 10), (100, 130, 120, -10)]
+        {
+            assert_eq!(apart(at(before), at(theirs), at(after)), time::Duration::seconds(skew), "{theirs}");
+        }
+        assert_eq!(judge(time::Duration::seconds(-5)), Ok(()));
+        assert_eq!(judge(time::Duration::seconds(6)), Err("6 s ahead of the database's; set both by NTP".to_owned()));
+        assert_eq!(judge(time::Duration::minutes(-2)), Err("120 s behind the database's; set both by NTP".to_owned()));
     }
 }

@@ -34,6 +34,7 @@ pub fn start(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &Can
         // One for all runs of the relay, and so one that is observed.
         let publisher = Publisher::new(broker.clone());
         runtime::telemetry::observe_blocked(publisher.watch_blocked());
+        checks.watch_informative("publishing", publisher.watch());
         tokio::join!(
             kept("warm", stop, random, || service.store.clone().warm(stop.clone())),
             kept("issuer", stop, random, || issuer::run(Arc::clone(service), stop.clone())),
@@ -41,7 +42,11 @@ pub fn start(service: &Arc<Service>, broker: Broker, checks: &Checks, stop: &Can
                 relay::run(Arc::clone(service), broker.clone(), publisher.clone(), stop.clone())
             }),
             kept("canary", stop, random, || canary::run(Arc::clone(service), stop.clone())),
-            kept("watch", stop, random, || watch::run(Arc::clone(service), broker.clone(), stop.clone())),
+            kept("watch", stop, random, || {
+                let checks = checks.clone();
+                let clock = move |state| checks.set_informative("clock", state);
+                watch::run(Arc::clone(service), broker.clone(), stop.clone(), clock)
+            }),
             kept("feedback", stop, random, || {
                 let checks = checks.clone();
                 let state = move |state| checks.set_informative("broker", state);

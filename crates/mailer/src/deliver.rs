@@ -12,7 +12,7 @@ use messaging::{Delivery, KeyRing, PublishError, Verdict};
 use opentelemetry::KeyValue;
 use proto::mailer::events::v1::MailStatus;
 use runtime::trace::failed;
-use runtime::{Clock, Random, TraceContext, backoff};
+use runtime::{Clock, Random, SkewAlarm, TraceContext, backoff};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,8 @@ pub struct Deliverer<T, R> {
     pub random: Arc<dyn Random>,
     /// When the program ends.
     pub stop: CancellationToken,
+    /// Tells of a clock that differs from identity's.
+    pub skew_alarm: SkewAlarm,
     /// Recent events.
     pub memory: Memory,
     /// Counts.
@@ -116,6 +118,7 @@ where
         self.metrics.key_known();
         if let Some(published) = delivery.published.filter(|_| !delivery.redelivered) {
             let now = self.clock.now();
+            self.skew_alarm.compare(published, now);
             self.metrics.queue_wait((now - published).as_seconds_f64());
             waited(delivery, published, now, event.header.event_id);
         }

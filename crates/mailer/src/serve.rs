@@ -8,7 +8,7 @@ use messaging::topology::MAILER_REQUESTS;
 use messaging::{Publisher, consume};
 use opentelemetry::{KeyValue, global};
 use runtime::telemetry::{self, Telemetry};
-use runtime::{Admin, Checks, Clock, Failure, Random, SystemClock, SystemRandom, admin, shutdown};
+use runtime::{Admin, Checks, Clock, Failure, Random, SkewAlarm, SystemClock, SystemRandom, admin, shutdown};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -98,6 +98,7 @@ async fn run(checked: Checked, listener: TcpListener, telemetry: &Telemetry) {
     tasks.spawn(keys.clone().watch(stop.clone(), move |state| shown.set_informative("keys", state)));
     let publisher = Publisher::new(checked.broker.clone());
     telemetry::observe_blocked(publisher.watch_blocked());
+    checks.watch_informative("publishing", publisher.watch());
     let prefetch = u16::try_from(2 * transport.connections()).unwrap_or(u16::MAX);
     let deliverer = Arc::new(Deliverer {
         keys,
@@ -107,6 +108,7 @@ async fn run(checked: Checked, listener: TcpListener, telemetry: &Telemetry) {
         clock,
         random,
         stop: stop.clone(),
+        skew_alarm: SkewAlarm::default(),
         memory: Memory::default(),
         metrics: Metrics::default(),
     });

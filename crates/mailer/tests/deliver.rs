@@ -20,7 +20,7 @@ use prost::Message as _;
 use proto::identity::events::v1::MailHeader;
 use proto::mailer::events::v1::MailStatus;
 use proto::mailer::events::v1::mail_status::Outcome as Told;
-use runtime::{Clock, Random, SeededRandom};
+use runtime::{Clock, Random, SeededRandom, SkewAlarm};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
@@ -123,6 +123,7 @@ impl Bench {
             clock: Arc::new(TestClock(start)),
             random: Arc::new(SeededRandom::new(3)),
             stop: stop.clone(),
+            skew_alarm: SkewAlarm::default(),
             memory: Memory::default(),
             metrics: Metrics::default(),
         };

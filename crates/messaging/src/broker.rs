@@ -236,12 +236,17 @@ impl Broker {
         self
     }
 
-    /// Whether the URL has no login, or the one that every RabbitMQ comes with (guest): for development only.
+    /// Whether the URL has no password, or the login that every RabbitMQ comes with (guest), which is also what the parser
+    /// puts where one is missing: for development only.
     #[must_use]
     pub fn has_built_in_login(&self) -> bool {
         let authority = self.inner.url.expose_secret().split_once("://").map_or("", |(_, rest)| rest);
-        let authority = authority.split('/').next().unwrap_or_default();
-        authority.rsplit_once('@').is_none_or(|(login, _)| login == "guest:guest")
+        let login = authority.split(['/', '?']).next().and_then(|authority| authority.rsplit_once('@'));
+        let has_password = login.and_then(|(login, _)| login.split_once(':')).is_some_and(|(_, it)| !it.is_empty());
+        parse(self.inner.url.expose_secret()).map_or(true, |uri| {
+            let login = &uri.authority.userinfo;
+            login.username == "guest" || !has_password
+        })
     }
 
     /// The name given to [`Broker::new`].

@@ -267,8 +267,7 @@ impl Session {
 
     async fn repair(&self) -> Result<(), BrokerError> {
         let Some(side) = self.side else { return Ok(()) };
-        topology::declare_own(&self.link, side).await?;
-        topology::bind(&self.link, side).await
+        topology::repair(&self.link, side).await
     }
 
     /// Takes nothing more; what was delivered and not handled yet goes back when the connection closes.

@@ -159,6 +159,20 @@ impl Publisher {
         let state = Arc::clone(&self.state);
         move || state.blocked.load(Ordering::Relaxed)
     }
+
+    /// Tells whether messages can go out now, else why not, to somebody who does not keep the connection up.
+    pub fn watch(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
+        let state = Arc::clone(&self.state);
+        move || {
+            if !state.connected.load(Ordering::Relaxed) {
+                return Err("not connected to the broker".to_owned());
+            }
+            if state.blocked.load(Ordering::Relaxed) {
+                return Err("the broker takes nothing for now: it lacks memory or disk".to_owned());
+            }
+            Ok(())
+        }
+    }
 }
 
 /// The task behind a publisher: connect, publish until the connection breaks, wait, again.

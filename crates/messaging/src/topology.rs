@@ -127,6 +127,26 @@ pub async fn apply(broker: &Broker) -> Result<Vec<String>, BrokerError> {
     result
 }
 
+/// Makes sure of what `side` needs, as the running program does again and again. Where an operator declares, only of the
+/// exchanges and queues: bindings cannot be looked at.
+///
+/// # Errors
+///
+/// [`BrokerError::Conflict`] with what differs, [`BrokerError::Absent`] with what is missing, [`BrokerError::Denied`],
+/// else what [`Broker`] says of connections.
+pub async fn ensure(broker: &Broker, side: Side) -> Result<(), BrokerError> {
+    let link = broker.connect("topology").await?;
+    let result = repair(&link, side).await;
+    link.close().await;
+    result
+}
+
+/// Makes sure of what `side` owns and reads.
+pub(crate) async fn repair(link: &Link, side: Side) -> Result<(), BrokerError> {
+    declare_own(link, side).await?;
+    bind(link, side).await
+}
+
 async fn declare_all(link: &Link) -> Result<Vec<String>, BrokerError> {
     let mut done = Vec::new();
     for side in SIDES {
@@ -185,7 +205,7 @@ pub(crate) async fn declare_own(link: &Link, side: Side) -> Result<(), BrokerErr
 
 /// Binds the queue of `side` to the other side's exchange; `Absent` if that does not exist yet. A
 /// user who may not declare cannot look at bindings: a missing one shows when a message comes back.
-pub(crate) async fn bind(link: &Link, side: Side) -> Result<(), BrokerError> {
+async fn bind(link: &Link, side: Side) -> Result<(), BrokerError> {
     if !link.declares() {
         return Ok(());
     }

@@ -52,20 +52,39 @@ pub struct Admin {
 pub struct Checks(Arc<Mutex<BTreeMap<&'static str, Check>>>);
 
 struct Check {
-    result: Result<(), String>,
+    told: Told,
     informative: bool,
+}
+
+enum Told {
+    Once(Result<(), String>),
+    Each(Box<dyn Fn() -> Result<(), String> + Send>),
+}
+
+impl Check {
+    fn result(&self) -> Result<(), String> {
+        match &self.told {
+            Told::Once(result) => result.clone(),
+            Told::Each(look) => look(),
+        }
+    }
 }
 
 impl Checks {
     /// Notes the result of a check without which the program cannot do its work. An error is one
     /// line without secrets.
     pub fn set(&self, name: &'static str, result: Result<(), String>) {
-        self.put(name, result, false);
+        self.put(name, Told::Once(result), false);
     }
 
     /// Notes a result that is shown in `/healthz` but does not fail `/readyz`.
     pub fn set_informative(&self, name: &'static str, result: Result<(), String>) {
-        self.put(name, result, true);
+        self.put(name, Told::Once(result), true);
+    }
+
+    /// Shows in `/healthz` what `look` says each time that somebody asks; it does not fail `/readyz`.
+    pub fn watch_informative(&self, name: &'static str, look: impl Fn() -> Result<(), String> + Send + 'static) {
+        self.put(name, Told::Each(Box::new(look)), true);
     }
 
     /// True when there is a check, and none that counts fails. So a program that has noted
@@ -73,11 +92,11 @@ impl Checks {
     pub fn ready(&self) -> bool {
         let checks = self.lock();
         let mut counting = checks.values().filter(|check| !check.informative).peekable();
-        counting.peek().is_some() && counting.all(|check| check.result.is_ok())
+        counting.peek().is_some() && counting.all(|check| check.result().is_ok())
     }
 
-    fn put(&self, name: &'static str, result: Result<(), String>, informative: bool) {
-        let check = Check { result, informative };
+    fn put(&self, name: &'static str, told: Told, informative: bool) {
+        let check = Check { told, informative };
         self.lock().insert(name, check);
     }
 
@@ -89,7 +108,7 @@ impl Checks {
             .with_description("Whether a thing that the program depends on works, as /healthz says: 1 or 0.")
             .with_callback(move |observer| {
                 for (name, check) in checks.lock().iter() {
-                    observer.observe(check.result.is_ok().into(), &[KeyValue::new("check", *name)]);
+                    observer.observe(check.result().is_ok().into(), &[KeyValue::new("check", *name)]);
                 }
             })
             .build();
@@ -102,7 +121,7 @@ impl Checks {
             if check.informative && !with_informative {
                 continue;
             }
-            let state = match &check.result {
+            let state = match check.result() {
                 Ok(()) => "ok".into(),
                 Err(reason) => reason.replace(char::is_control, " "),
             };
@@ -270,6 +289,20 @@ mod tests {
         assert_eq!(get(&running, "/readyz").await, (200, "database: ok\n".into()));
         let text = "broker: away\ndatabase: ok\n";
         assert_eq!(get(&running, "/healthz").await, (200, text.into()));
+    }
+
+    #[tokio::test]
+    async fn what_is_watched_is_looked_at_for_each_who_asks() {
+        let running = start().await;
+        let blocked = Arc::new(Mutex::new(true));
+        let seen = blocked.clone();
+        let look = move || if *seen.lock().unwrap() { Err("blocked".to_owned()) } else { Ok(()) };
+        running.checks.watch_informative("publishing", look);
+        running.checks.set("database", Ok(()));
+        assert_eq!(get(&running, "/healthz").await, (200, "database: ok\npublishing: blocked\n".into()));
+        *blocked.lock().unwrap() = false;
+        assert_eq!(get(&running, "/healthz").await, (200, "database: ok\npublishing: ok\n".into()));
+        assert_eq!(get(&running, "/readyz").await, (200, "database: ok\n".into()));
     }
 
     #[tokio::test]

@@ -43,7 +43,7 @@ pub const REVISION: &str = match option_env!("SANDI_REVISION") {
 };
 
 pub use admin::{Admin, Checks};
-pub use clock::{Clock, FixedClock, SystemClock};
+pub use clock::{Clock, FixedClock, SkewAlarm, SystemClock};
 pub use config::{ConfigError, Sources};
 pub use crypto::install_crypto;
 pub use duration::durations;

@@ -21,3 +21,18 @@ pub fn raise_descriptors() -> usize {
     let number = if raised.is_ok() { limit.maximum } else { limit.current };
     number.map_or(usize::MAX, |number| usize::try_from(number).unwrap_or(usize::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::dumpable_behavior;
+
+    use super::*;
+
+    #[test]
+    fn neither_a_limit_nor_the_process_itself_allows_a_dump() {
+        forbid_dumps().unwrap();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        let limit = getrlimit(Resource::Core);
+        assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
+    }
+}

@@ -3,7 +3,7 @@
 //! `tests/protections.toml` says what is taken away and how; the figures go into `docs/security-tests.md`.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead as _, BufReader},
     process::{ExitCode, Stdio},
@@ -82,6 +82,7 @@ pub fn protections(options: &Options) -> Result<ExitCode> {
         bail!("{FILE} has none with such a word");
     }
     let copy = Worktree::of("HEAD", "protections")?;
+    try_with_all_in_place(&copy, &chosen)?;
     let mut bad = 0;
     for (index, it) in chosen.iter().enumerate() {
         let outcome = it.take_away(&copy, &format!("{} of {}: {}", index + 1, chosen.len(), it.taken))?;
@@ -100,6 +101,24 @@ pub fn protections(options: &Options) -> Result<ExitCode> {
     }
     eprintln!("{} were noticed, {bad} were not", chosen.len() - bad);
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A test that fails anyway notices nothing.
+fn try_with_all_in_place(copy: &Worktree, chosen: &[&Protection]) -> Result<()> {
+    let mut suites: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
+    for it in chosen {
+        suites.entry(&it.suite).or_default().extend(&it.tests);
+    }
+    for (suite, tests) in suites {
+        match run(copy, suite, tests, &format!("all in place: {suite}"))? {
+            Outcome::Missed => eprintln!("all in place: {suite} passes"),
+            Outcome::Noticed(tests) => {
+                bail!("with all protections in place these fail: {}", Vec::from_iter(tests).join(", "))
+            }
+            Outcome::Broken(said) => bail!("with all protections in place no test of {suite} ran:\n{said}"),
+        }
+    }
+    Ok(())
 }
 
 fn read() -> Result<Vec<Protection>> {
@@ -122,33 +141,34 @@ impl Protection {
         let file = copy.source.join(&self.file);
         let text = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", self.file))?;
         fs::write(&file, self.changed(&text)?)?;
-        let outcome = self.run(copy, title);
+        let outcome = run(copy, &self.suite, &self.tests, title);
         fs::write(&file, text)?;
         outcome
     }
+}
 
-    fn run(&self, copy: &Worktree, title: &str) -> Result<Outcome> {
-        let mut command = copy.cargo();
-        match self.suite.as_str() {
-            "e2e" => command.args(["xtask", "test"]),
-            "unit" => command.args(["test", "--workspace", "--lib", "--"]),
-            file => command.args(["test", "--workspace", "--test", file, "--"]),
-        };
-        let (reader, writer) = std::io::pipe()?;
-        let mut child = command.args(&self.tests).stderr(Stdio::from(writer.try_clone()?)).stdout(writer).spawn()?;
-        // Its ends of the pipe, else ours would never end.
-        drop(command);
-        let mut line = Line::new(title);
-        let mut said = Vec::new();
-        for text in BufReader::new(reader).split(b'\n') {
-            let text = String::from_utf8_lossy(&text?).trim_end().to_owned();
-            line.show(&text)?;
-            said.push(text);
-        }
-        line.clear()?;
-        child.wait()?;
-        Ok(understand(&said))
+/// Runs the tests of a suite that have one of the words in their names.
+fn run<'a>(copy: &Worktree, suite: &str, words: impl IntoIterator<Item = &'a String>, title: &str) -> Result<Outcome> {
+    let mut command = copy.cargo();
+    match suite {
+        "e2e" => command.args(["xtask", "test"]),
+        "unit" => command.args(["test", "--workspace", "--lib", "--"]),
+        file => command.args(["test", "--workspace", "--test", file, "--"]),
+    };
+    let (reader, writer) = std::io::pipe()?;
+    let mut child = command.args(words).stderr(Stdio::from(writer.try_clone()?)).stdout(writer).spawn()?;
+    // Its ends of the pipe, else ours would never end.
+    drop(command);
+    let mut line = Line::new(title);
+    let mut said = Vec::new();
+    for text in BufReader::new(reader).split(b'\n') {
+        let text = String::from_utf8_lossy(&text?).trim_end().to_owned();
+        line.show(&text)?;
+        said.push(text);
     }
+    line.clear()?;
+    child.wait()?;
+    Ok(understand(&said))
 }
 
 fn understand(said: &[String]) -> Outcome {

@@ -127,7 +127,7 @@ async fn times(world: &World, what: &str, classes: &[Class], count: usize, expec
             let _ = write!(error, "\r{what}: {done} of {count}{end}");
         }
     };
-    measure(&world.wire().await, classes, count, expected, progress).await
+    measure(async || world.wire().await, classes, count, expected, progress).await
 }
 
 /// RequestReset, and the two controls that say what this run can see.

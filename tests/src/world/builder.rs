@@ -13,7 +13,7 @@ use testbed::{
     rabbitmq,
     rabbitmq::RabbitMq,
     random,
-    sandi::{Listen, Plan, Sandi, Servers, Web, callers::Caller},
+    sandi::{Listen, Plan, Sandi, Servers, Web, callers::Caller, settings::Program},
     shared::{Shared, TEMPLATE},
     smtp::Sink,
 };
@@ -30,7 +30,7 @@ pub struct Builder {
     gateway: Option<&'static str>,
     callers: Vec<Caller>,
     settings: Vec<String>,
-    environment: Vec<(String, String)>,
+    environment: Vec<(Option<Program>, String, String)>,
     own_broker: bool,
     own_database: bool,
     small_disk: Option<u32>,
@@ -143,7 +143,14 @@ impl Builder {
     /// A variable of the programs' environment.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
+        self.environment.push((None, name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A variable of one program's environment.
+    #[must_use]
+    pub fn environment_of(mut self, program: Program, name: &str, value: &str) -> Self {
+        self.environment.push((Some(program), name.to_owned(), value.to_owned()));
         self
     }
 

@@ -1,6 +1,9 @@
 //! The programs of a world: killed, ended, started again, and what they said.
 
-use std::{path::PathBuf, process::ExitStatus};
+use std::{
+    path::PathBuf,
+    process::{Command, ExitStatus, Output},
+};
 
 use rustix::process::Signal;
 use testbed::{
@@ -94,6 +97,19 @@ impl World {
             Program::Mailer => self.sandi.mailer(arguments, ""),
             Program::Gateway => self.sandi.gateway(arguments, ""),
         }
+    }
+
+    /// Runs a command as [`World::command`] does, and gives whether it ended well, and all that it said.
+    ///
+    /// # Panics
+    /// When there is no such program.
+    pub async fn said(&self, program: Program, arguments: &[&str]) -> (bool, String) {
+        let mut command = Command::new(self.sandi.plan().programs.join(program.name()));
+        command.args(arguments).arg("--config").arg(self.path(&format!("{}.toml", program.name())));
+        command.envs(self.sandi.environment(program));
+        let output = tokio::task::spawn_blocking(move || command.output());
+        let Output { status, stdout, stderr } = output.await.expect("it runs to its end").expect("it can be run");
+        (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
     }
 
     /// What a program's admin port answers at `path`, for example `/metrics`.

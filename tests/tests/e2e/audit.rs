@@ -71,7 +71,7 @@ async fn what_happened_to_a_user_is_told_from_the_request_to_the_new_password() 
     assert_eq!(
         called,
         [
-            ("UpdateUser", "ok", ""),
+            ("UpdateUser", "ok", "email"),
             ("CompleteReset", "ok", ""),
             ("AdminReset", "ok", ""),
             ("VerifyPassword", "PASSWORD_MISMATCH", "wrong password"),

@@ -4,6 +4,7 @@
 mod alarm;
 mod broker;
 mod campaign;
+mod clock;
 mod database;
 mod disk;
 mod health;

@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod browser;
 mod calls;
+mod clocks;
 mod crowd;
 mod delivery;
 mod deployment;

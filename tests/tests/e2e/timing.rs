@@ -39,7 +39,7 @@ async fn asking_takes_as_long_for_every_kind_of_account_and_a_slow_one_would_be_
     let accounts = Accounts::make(&world, needed(COUNT)).await;
     let mut classes = accounts.request_reset().await;
     classes.push(accounts.nobody().slower("slower", CONTROL));
-    let mut times = measure(&world.wire().await, &classes, COUNT, "", |_| ()).await;
+    let mut times = measure(async || world.wire().await, &classes, COUNT, "", |_| ()).await;
     let (slower, _) = (times.pop().expect("the last one"), classes.pop());
     assert_alike(&classes, &times);
     let seen = Difference::of(&times[1], &slower).auc;
@@ -52,7 +52,7 @@ async fn a_failed_log_in_takes_as_long_for_every_kind_of_account() {
     let world = world().await;
     let accounts = Accounts::make(&world, needed(COUNT)).await;
     let classes = accounts.verify_password();
-    let times = measure(&world.wire().await, &classes, COUNT, "PASSWORD_MISMATCH", |_| ()).await;
+    let times = measure(async || world.wire().await, &classes, COUNT, "PASSWORD_MISMATCH", |_| ()).await;
     assert_alike(&classes, &times);
 }
 
@@ -62,7 +62,7 @@ async fn a_token_that_is_over_is_refused_as_fast_as_one_that_never_was() {
     let world = world().await;
     let accounts = Accounts::make(&world, 0).await;
     let classes = accounts.complete_reset().await;
-    let times = measure(&world.wire().await, &classes, COUNT, "RESET_TOKEN_INVALID", |_| ()).await;
+    let times = measure(async || world.wire().await, &classes, COUNT, "RESET_TOKEN_INVALID", |_| ()).await;
     assert_alike(&classes, &times);
 }
 

@@ -1,7 +1,7 @@
 //! The token: what it is made of, what spends it, what ends it, and that one answer says nothing about which.
 
 mod chance;
-mod ending;
+pub(crate) mod ending;
 mod guessed;
 mod one_answer;
 mod spending;
@@ -9,7 +9,7 @@ mod spending;
 use e2e::{Person, World};
 use proto::identity::v1::{Organization, Role, User};
 
-const NEW: &str = "awan putih di atas ladang 3";
+pub(crate) const NEW: &str = "awan putih di atas ladang 3";
 
 /// An organisation with an admin.
 async fn admin(world: &World) -> (Organization, User) {

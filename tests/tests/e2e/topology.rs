@@ -137,3 +137,46 @@ async fn a_queue_that_is_another_one_than_we_need_is_named_with_what_differs() {
     let refused = apply(&world).expect_err("it is there").to_string();
     assert!(refused.contains(conflict), "{refused}");
 }
+
+#[tokio::test]
+async fn the_doctors_see_a_queue_that_is_another_one_and_bring_back_a_binding_that_is_gone() {
+    let mut world = World::start().await;
+    world.command(Program::Identity, &["doctor"]).expect("all is well");
+    world.kill(Program::Mailer, 0);
+    let bindings = format!("bindings/{}/e/identity.events/q/mailer.requests", world.vhost());
+    let bound = || read(&world, &bindings).as_array().expect("a list").len();
+    assert_eq!(bound(), 2);
+    let answer = world.rabbitmq().api("DELETE", &format!("{bindings}/identity.reset.requested.v1"), None);
+    assert!(answer.expect("the broker answers").is_ok());
+    world.command(Program::Mailer, &["doctor"]).expect("all is well again");
+    assert_eq!(bound(), 2);
+
+    let path = format!("queues/{}/mailer.requests", world.vhost());
+    assert!(world.rabbitmq().api("DELETE", &path, None).expect("the broker answers").is_ok());
+    call(&world, "PUT", &path, &json!({ "durable": true, "arguments": { "x-queue-type": "classic" } }));
+    let (well, said) = world.said(Program::Mailer, &["doctor"]).await;
+    assert!(!well && said.contains("BAD   broker: queue mailer.requests exists with another"), "{said}");
+}
+
+#[tokio::test]
+async fn the_doctor_knows_whether_the_canary_arrives() {
+    let mut world = World::build().set("identity.canary.username=canary").set("identity.canary.every=1s").start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("canary").email("canary@kopi.example")).await;
+    until("one has arrived", async || {
+        world.command(Program::Identity, &["doctor"]).is_ok_and(|said| said.contains("ok       canary: ")).then_some(())
+    })
+    .await;
+    world.script(e2e::Rule::reply(e2e::Phase::Mail, 451, "4.3.0 later"));
+    until("none has arrived for three rounds", async || {
+        let (well, said) = world.said(Program::Identity, &["doctor"]).await;
+        (!well && said.contains("FAILED   canary: asked for")).then_some(())
+    })
+    .await;
+    world.kill(Program::Identity, 0);
+    until("nobody has asked for two rounds", async || {
+        let said = world.command(Program::Identity, &["doctor"]).ok()?;
+        said.contains("warning  canary: nobody asks for it").then_some(())
+    })
+    .await;
+}

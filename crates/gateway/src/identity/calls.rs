@@ -286,7 +286,7 @@ impl Identity {
         }
     }
 
-    /// A call within its deadline, tried again where the contract allows it.
+    /// A call that is paid for, within its deadline, tried again where the contract allows it.
     async fn call<Q, A, F>(
         &self,
         service: &'static str,
@@ -298,6 +298,9 @@ impl Identity {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
+        if let Some(allowance) = &self.allowance {
+            allowance.take().map_err(Refusal::wait)?;
+        }
         let policy = self.policies.of(service, method);
         let end = Instant::now() + policy.timeout;
         let attempt = || {

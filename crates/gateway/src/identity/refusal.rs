@@ -54,6 +54,11 @@ impl Refusal {
         Self::plain(ErrorReason::UserNotFound)
     }
 
+    /// Whoever asks has asked too much already, as we count it: the service is not asked.
+    pub(super) fn wait(wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::plain(ErrorReason::RateLimited) }
+    }
+
     /// A refusal that says no more than why.
     pub(super) fn plain(reason: ErrorReason) -> Self {
         Self { reason, message: None, violations: Vec::new(), retry_after: None }

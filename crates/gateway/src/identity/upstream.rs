@@ -1,6 +1,7 @@
 //! The connection to the identity service.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use runtime::{Reloaded, TraceContext};
@@ -23,9 +24,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Who is asked for.
 const SERVICE: &str = "sandi.identity.v1.IdentityService";
 
+/// Connections for calls, which take turns: each looks the name up by itself, so that one gateway's calls come to several
+/// replicas of the identity service.
+const CONNECTIONS: usize = 4;
+
 /// The way to the identity service. It connects when it is first used, and again when it was lost.
 pub struct Upstream {
-    calls: Outgoing,
+    calls: [Outgoing; CONNECTIONS],
+    turn: AtomicUsize,
     /// A connection of its own, so that it is not in the way of people's calls.
     health: Channel,
 }
@@ -74,13 +80,14 @@ impl Upstream {
         let mut authorization: MetadataValue<Ascii> =
             format!("Bearer {}", token.expose_secret()).parse().map_err(|_| "the token is not ASCII")?;
         authorization.set_sensitive(true);
-        let calls = InterceptedService::new(endpoint.connect_lazy(), Credentials { authorization });
-        Ok(Self { calls, health: endpoint.connect_lazy() })
+        let credentials = Credentials { authorization };
+        let calls = [(); CONNECTIONS].map(|()| InterceptedService::new(endpoint.connect_lazy(), credentials.clone()));
+        Ok(Self { calls, turn: AtomicUsize::new(0), health: endpoint.connect_lazy() })
     }
 
-    /// For calls.
+    /// For the next call.
     pub(super) fn calls(&self) -> Outgoing {
-        self.calls.clone()
+        self.calls[self.turn.fetch_add(1, Ordering::Relaxed) % CONNECTIONS].clone()
     }
 }
 

@@ -19,7 +19,8 @@ pub async fn submit(mut who: Member, posted: Posted) -> Response {
         ["current_password", "new_password", "confirm_password"].map(|name| posted.fields.secret(name));
     let app = who.visit.app.clone();
     let passwords = [&current, &new, &confirm];
-    let changed = app.identity.change_password(&who.user.user_id, passwords, who.visit.requester(), act.clone()).await;
+    let key = who.visit.act_with(&act, &new);
+    let changed = who.visit.identity.change_password(&who.user.user_id, passwords, who.visit.requester(), key).await;
     match changed {
         Ok(version) => {
             who.user.credential_version = version;

@@ -1,16 +1,13 @@
 //! Forgot password, and forgot username. Whoever is asked for, one call is made and one answer is shown: the page and
 //! its time are the same for those who exist and those who do not.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::log_in::support;
 use super::refused;
 use crate::identity::Identifier;
-use crate::web::{App, Field, Form, FormPage, Link, Message, Page, Posted, Visit, html};
+use crate::web::{Field, Form, FormPage, Link, Message, Page, Posted, Visit, html};
 
 /// By username.
 pub async fn show_by_username(visit: Visit) -> Response {
@@ -25,26 +22,21 @@ pub async fn show_by_email(visit: Visit) -> Response {
 }
 
 /// Asks by username.
-pub async fn submit_by_username(State(app): State<Arc<App>>, posted: Posted) -> Response {
+pub async fn submit_by_username(posted: Posted) -> Response {
     let typed = posted.fields.text("username").to_owned();
-    ask(&app, posted, Identifier::Username(typed.clone()), |visit, act| by_username(visit, &typed, act)).await
+    ask(posted, Identifier::Username(typed.clone()), |visit, act| by_username(visit, &typed, act)).await
 }
 
 /// Asks by address.
-pub async fn submit_by_email(State(app): State<Arc<App>>, posted: Posted) -> Response {
+pub async fn submit_by_email(posted: Posted) -> Response {
     let typed = posted.fields.text("email").to_owned();
-    ask(&app, posted, Identifier::Email(typed.clone()), |visit, act| by_email(visit, &typed, act)).await
+    ask(posted, Identifier::Email(typed.clone()), |visit, act| by_email(visit, &typed, act)).await
 }
 
-async fn ask(
-    app: &App,
-    posted: Posted,
-    identifier: Identifier,
-    again: impl FnOnce(&Visit, String) -> FormPage,
-) -> Response {
+async fn ask(posted: Posted, identifier: Identifier, again: impl FnOnce(&Visit, String) -> FormPage) -> Response {
     let act = posted.act();
     let visit = posted.visit;
-    match app.identity.request_reset(identifier, visit.requester(), act.clone()).await {
+    match visit.identity.request_reset(identifier, visit.requester(), act.clone()).await {
         Ok(()) => visit.go("/forgot/sent"),
         Err(refusal) => {
             let page = again(&visit, act);

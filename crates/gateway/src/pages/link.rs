@@ -1,9 +1,6 @@
 //! The page of a link. The token stands in the link's fragment, which no server sees: a script hands it on in a body.
 //! Looking does not use it up, so a scanner that follows links spoils nothing; only the button does.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use proto::identity::v1::{CheckResetResponse, ErrorReason};
@@ -13,7 +10,7 @@ use super::log_in::support;
 use super::refused;
 use crate::identity::Refusal;
 use crate::web::{
-    App, Fact, Field, Fields, Form, FormPage, Language, Message, Page, Posted, Rules, Switch, Visit, html, minutes_left,
+    Fact, Field, Fields, Form, FormPage, Language, Message, Page, Posted, Rules, Switch, Visit, html, minutes_left,
 };
 
 /// Where the link leads, before anybody has looked at the token.
@@ -32,12 +29,12 @@ pub async fn show(visit: Visit) -> Response {
 }
 
 /// Looks at the token, and asks for the new password.
-pub async fn open(State(app): State<Arc<App>>, Posted { mut visit, fields }: Posted) -> Response {
+pub async fn open(Posted { mut visit, fields }: Posted) -> Response {
     if let Some(language) = Language::of(fields.text("lang")) {
         visit.choose(language);
     }
     let token = token(&fields);
-    match app.identity.check_reset(&token).await {
+    match visit.identity.check_reset(&token).await {
         Ok(link) => {
             visit.speak(&link.locale);
             let html = html(&ask(&visit, &link, &token, visit.act()));
@@ -49,12 +46,13 @@ pub async fn open(State(app): State<Arc<App>>, Posted { mut visit, fields }: Pos
 }
 
 /// Sets the new password.
-pub async fn complete(State(app): State<Arc<App>>, posted: Posted) -> Response {
+pub async fn complete(posted: Posted) -> Response {
     let (act, token) = (posted.act(), token(&posted.fields));
     let Posted { mut visit, fields } = posted;
     let username = fields.text("username");
     let [new, confirm] = ["new_password", "confirm_password"].map(|name| fields.secret(name));
-    let completed = app.identity.complete_reset(&token, &new, &confirm, visit.requester(), act.clone()).await;
+    let key = visit.act_with(&act, &new);
+    let completed = visit.identity.complete_reset(&token, &new, &confirm, visit.requester(), key).await;
     let refusal = match completed {
         Ok(_) => return done(visit),
         Err(refusal) => refusal,
@@ -67,7 +65,7 @@ pub async fn complete(State(app): State<Arc<App>>, posted: Posted) -> Response {
         return refused::again(visit, page, &refusal);
     }
     // The form again needs to know for whom, and until when.
-    match app.identity.check_reset(&token).await {
+    match visit.identity.check_reset(&token).await {
         Ok(link) => {
             visit.speak(&link.locale);
             let page = ask(&visit, &link, &token, act);

@@ -34,7 +34,7 @@ pub async fn show(visit: Visit, note: Result<Query<Note>, QueryRejection>) -> Re
 /// Checks the password, and begins a session.
 pub async fn submit(State(app): State<Arc<App>>, Posted { mut visit, fields }: Posted) -> Response {
     let username = fields.text("username");
-    let checked = app.identity.verify_password(username, &fields.secret("password"), visit.requester()).await;
+    let checked = visit.identity.verify_password(username, &fields.secret("password"), visit.requester()).await;
     match checked {
         Ok(user) => {
             let session = Session::begin(&user, app.clock.now().unix_timestamp(), draw(&*app.random));

@@ -37,7 +37,7 @@ pub async fn show(Admin(who): Admin, Path((user_id, reset_id)): Path<(String, St
 
 async fn read(who: &Member, user_id: &str, reset_id: &str) -> Result<(User, Reset), Refusal> {
     let user = find(who, user_id).await?;
-    let reset = who.visit.app.identity.get_reset(&who.user, reset_id).await;
+    let reset = who.visit.identity.get_reset(&who.user, reset_id).await;
     match reset {
         Ok(reset) if reset.user_id == user.user_id => Ok((user, reset)),
         Err(refusal) if refusal.is_away() || refusal.must_wait() => Err(refusal),

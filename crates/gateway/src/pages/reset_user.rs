@@ -29,7 +29,7 @@ pub async fn submit(Path(user_id): Path<String>, posted: Posted) -> Response {
     let reason = fields.text("reason").trim();
     let who = match Admin::of(visit).await {
         Ok(Admin(who)) => who,
-        Err(Unknown::Refused(visit, refusal)) if refusal.is_away() => {
+        Err(Unknown::Refused(visit, refusal)) if refusal.is_away() || refusal.must_wait() => {
             let page = later(&visit, &user_id, reason, act);
             return refused::again(*visit, page, &refusal);
         }
@@ -37,13 +37,13 @@ pub async fn submit(Path(user_id): Path<String>, posted: Posted) -> Response {
     };
     let user = match find(&who, &user_id).await {
         Ok(user) => user,
-        Err(refusal) if refusal.is_away() => {
+        Err(refusal) if refusal.is_away() || refusal.must_wait() => {
             let page = later(&who.visit, &user_id, reason, act);
             return refused::again(who.visit, page, &refusal);
         }
         Err(refusal) => return failure::refused_member(who, &refusal),
     };
-    let identity = &who.visit.app.identity;
+    let identity = &who.visit.identity;
     let sent = identity.admin_reset(&who.user, &user.user_id, reason, who.visit.requester(), act.clone()).await;
     match sent {
         Ok(reset) => who.visit.go(&format!("/users/{}/resets/{}", user.user_id, reset.reset_id)),
@@ -56,7 +56,7 @@ pub async fn submit(Path(user_id): Path<String>, posted: Posted) -> Response {
 
 /// A user of the admin's own organisation; any other one does not exist.
 pub(super) async fn find(who: &Member, user_id: &str) -> Result<User, crate::identity::Refusal> {
-    let user = who.visit.app.identity.get_user(user_id).await;
+    let user = who.visit.identity.get_user(user_id).await;
     let absent = || crate::identity::Refusal::absent_user();
     match user {
         Ok(user) if user.organization_id == who.user.organization_id => Ok(user),

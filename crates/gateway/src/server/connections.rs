@@ -43,7 +43,7 @@ pub struct Bounds {
     pub connections: usize,
     /// Connections at once of one address (IPv6: one /64), unless it is a proxy of ours.
     pub connections_per_address: usize,
-    /// Requests a second of one address (IPv6: one /64).
+    /// Requests a second of one address (IPv6: one /64), and calls that their pages make.
     pub per_second: u32,
     /// So many of them at once.
     pub burst: u32,

@@ -23,7 +23,7 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::body::{self, Unread};
-use super::{Bounds, Peer, Proxies, Via, headers};
+use super::{Allowance, Bounds, Peer, Proxies, Via, headers};
 
 /// Heads of requests are smaller.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -37,7 +37,7 @@ pub type Refuse = Box<dyn Fn(&http::request::Parts, StatusCode) -> Response + Se
 pub struct Edge {
     proxies: Proxies,
     bounds: Bounds,
-    addresses: Buckets<IpAddr>,
+    addresses: Arc<Buckets<IpAddr>>,
     /// What paths begin with that do not count.
     free: String,
     refuse: Refuse,
@@ -47,7 +47,7 @@ pub struct Edge {
 impl Edge {
     /// An edge with these bounds. Paths that begin with `free` are asked for as often as anybody likes.
     pub fn new(proxies: Proxies, bounds: Bounds, free: String, refuse: Refuse) -> Arc<Self> {
-        let addresses = Buckets::new(bounds.burst, bounds.per_second, Duration::from_secs(1));
+        let addresses = Arc::new(Buckets::new(bounds.burst, bounds.per_second, Duration::from_secs(1)));
         let duration = opentelemetry::global::meter("sandi")
             .f64_histogram("http.server.request.duration")
             .with_unit("s")
@@ -65,7 +65,7 @@ impl Edge {
     }
 
     /// One request of an address. The identity service cannot tell people apart in most of our calls, and so one of them
-    /// could use up what it has for all.
+    /// could use up what it has for all. What the page asks beyond its first call it pays for itself ([`Allowance`]).
     fn take(&self, ip: IpAddr, path: &str) -> Result<(), Duration> {
         if path.starts_with(&self.free) { Ok(()) } else { self.addresses.take(&network(ip)) }
     }
@@ -77,6 +77,7 @@ pub async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, next: Nex
     let peer = *request.extensions().get::<Peer>().expect("every connection has one");
     let via = edge.proxies.via(peer, request.headers());
     request.extensions_mut().insert(via);
+    request.extensions_mut().insert(Allowance::new(&edge.addresses, via.ip));
     let method = known(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!(

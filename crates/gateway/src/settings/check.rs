@@ -16,6 +16,9 @@ use crate::identity::{Signer, Upstream};
 use crate::server::{Bounds, Proxies};
 use crate::web::{Base, Cookies, Language};
 
+/// The list of users makes up to 23 calls, and with less it could never be shown.
+const BURST_LEAST: u32 = 30;
+
 /// Settings that are known to be right, with what they point to.
 pub struct Checked {
     /// Where people find the gateway.
@@ -127,11 +130,12 @@ fn limits(limits: &LimitSettings, mistakes: &mut Mistakes) {
             mistakes.add(setting, "must be between 1 and 65536");
         }
     }
-    for (setting, value) in
-        [("limits.requests_per_second", limits.requests_per_second), ("limits.request_burst", limits.request_burst)]
-    {
-        if !(1..=1_000_000).contains(&value) {
-            mistakes.add(setting, "must be between 1 and 1000000");
+    for (setting, value, least) in [
+        ("limits.requests_per_second", limits.requests_per_second, 1),
+        ("limits.request_burst", limits.request_burst, BURST_LEAST),
+    ] {
+        if !(least..=1_000_000).contains(&value) {
+            mistakes.add(setting, format!("must be between {least} and 1000000"));
         }
     }
     let (least, most) = (Duration::from_secs(1), Duration::from_secs(60));

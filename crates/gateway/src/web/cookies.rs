@@ -6,10 +6,13 @@ use base64::engine::general_purpose::STANDARD;
 use cookie::{Cookie, CookieJar, Key, SameSite};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 /// A key has at least so many bytes.
 const KEY_BYTES: usize = 64;
+/// What a signed cookie's value begins with: 256 bits in base64.
+const DIGEST_CHARACTERS: usize = 44;
 /// A year.
 const LANGUAGE_LIFE: time::Duration = time::Duration::days(365);
 
@@ -77,6 +80,18 @@ impl Cookies {
         let mut cookie = self.build(self.full_name(which.name()), String::new());
         cookie.set_max_age(time::Duration::ZERO);
         header(&cookie)
+    }
+
+    /// What stands for a password that was typed into a form: as a cookie is signed, by HMAC-SHA256 under the first key.
+    /// Nobody guesses the password by it, not even with that key: the form's one-time key is in it, and is kept nowhere.
+    pub fn digest(&self, act: &str, password: &SecretString) -> String {
+        // The password itself comes into no text that stays in memory.
+        let both = Sha256::new().chain_update(act).chain_update(":").chain_update(password.expose_secret()).finalize();
+        let mut jar = CookieJar::new();
+        // No cookie of ours begins like this, so that none can be made of it.
+        jar.signed_mut(&self.keys[0]).add(("act", format!("act:{}", STANDARD.encode(&both[..]))));
+        let signed = jar.get("act").expect("it was put in").value();
+        signed[..DIGEST_CHARACTERS].to_owned()
     }
 
     /// The language that the person chose.
@@ -161,6 +176,24 @@ mod tests {
         let set = keys(&[1]).set(Signed::Visit, "nonce");
         assert!(keys(&[2, 1]).read(&sent(&set), Signed::Visit).is_some());
         assert!(keys(&[2]).read(&sent(&set), Signed::Visit).is_none());
+    }
+
+    #[test]
+    fn the_same_password_in_the_same_form_has_one_digest_and_all_else_another() {
+        let digest = |key: u8, act: &str, password: &str| keys(&[key]).digest(act, &password.into());
+        let one = digest(1, "form", "ombak besar");
+        assert_eq!(digest(1, "form", "ombak besar"), one);
+        assert_eq!(keys(&[1, 2]).digest("form", &"ombak besar".into()), one, "the key that signs counts");
+        for other in [
+            digest(1, "form", "ombak besar "),
+            digest(1, "form", ""),
+            digest(1, "other form", "ombak besar"),
+            digest(2, "form", "ombak besar"),
+        ] {
+            assert_ne!(other, one);
+        }
+        // Idempotency keys are at most 128 printable ASCII characters.
+        assert!(one.len() == DIGEST_CHARACTERS && one.bytes().all(|byte| byte.is_ascii_graphic()), "{one}");
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Member {
         let Some(session) = visit.session.clone() else {
             return Err(Unknown::Answered(visit.go("/login")));
         };
-        let identity = &visit.app.identity;
+        let identity = &visit.identity;
         // Both to their end: a call that is dropped while the connection fails leaves its error to the next one.
         let found =
             futures::join!(identity.get_user(&session.user_id), identity.get_organization(&session.organization_id));

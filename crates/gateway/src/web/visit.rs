@@ -12,12 +12,13 @@ use http::header::{HeaderValue, LOCATION, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use runtime::Random;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::cookies::{self, Signed};
 use super::{App, Language, Session};
-use crate::identity::Requester;
-use crate::server::Via;
+use crate::identity::{Identity, Requester};
+use crate::server::{Allowance, Via};
 use crate::texts::{Texts, texts};
 
 /// The contract takes no more.
@@ -27,6 +28,8 @@ const USER_AGENT_BYTES: usize = 512;
 pub struct Visit {
     /// What the pages work with.
     pub app: Arc<App>,
+    /// The identity service, as far as this visit may ask it.
+    pub identity: Identity,
     /// The language, as far as it is known before anybody is asked.
     pub language: Language,
     /// Whether that is the person's or the browser's wish, and not our default.
@@ -87,6 +90,7 @@ impl Visit {
             ip: parts.extensions.get::<Via>().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |via| via.ip),
             user_agent: user_agent.chars().take(USER_AGENT_BYTES).collect(),
             cookies,
+            identity: app.identity.within(parts.extensions.get::<Allowance>().cloned()),
             app: app.clone(),
         }
     }
@@ -104,6 +108,13 @@ impl Visit {
     /// A one-time key for a form, so that sending it twice is one act.
     pub fn act(&self) -> String {
         draw(&*self.app.random)
+    }
+
+    /// The key of a call that sets a password, from its form's one-time key. When an answer was lost and the form comes
+    /// again, the same password is the same act. Another one is another act: the service does not compare passwords, and
+    /// would answer as if this one had been set.
+    pub fn act_with(&self, act: &str, password: &SecretString) -> String {
+        self.app.cookies.current().digest(act, password)
     }
 
     /// Who asks, for the identity service.

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use messaging::broker::Broker;
 use messaging::queues::{self, Watch};
+use messaging::topology::{self, Side};
 use runtime::exit::Failure;
-use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::say;
@@ -14,13 +14,27 @@ use crate::hasher::Patience;
 use crate::serve::Parts;
 use crate::service::Service;
 use crate::settings::Settings;
+use crate::store::canary;
+use crate::watch;
 
 /// How long each try may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A clock that differs from the database's by more is told of.
-const SKEW: Duration = Duration::from_secs(5);
+type Found = Result<String, Ill>;
 
-type Found = Result<String, String>;
+/// What is not as it should be.
+enum Ill {
+    /// Something does not work.
+    Wrong(String),
+    /// It works, and may be meant so.
+    OfNote(String),
+}
+
+/// Something that does not work, whoever says it.
+impl<T: ToString> From<T> for Ill {
+    fn from(text: T) -> Self {
+        Self::Wrong(text.to_string())
+    }
+}
 
 /// Tries everything, one line each; fails when one of them failed.
 pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
@@ -32,7 +46,8 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     let mut failed = 0;
     let mut tell = |what: &str, found: Found| match found {
         Ok(text) => say(&format!("ok       {what}: {text}")),
-        Err(text) => {
+        Err(Ill::OfNote(text)) => say(&format!("warning  {what}: {text}")),
+        Err(Ill::Wrong(text)) => {
             failed += 1;
             say(&format!("FAILED   {what}: {text}"));
         }
@@ -40,12 +55,11 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     tell("database", within(database(&parts.service)).await);
     tell("clock", within(clock(&parts.service)).await);
     tell("hashing", within(hashing(&parts.service)).await);
-    tell("broker", within(queues(parts.broker)).await);
-    match within(audit(&parts.service)).await {
-        Ok(text) => say(&format!("ok       audit: {text}")),
-        // It works, and may be meant so.
-        Err(text) => say(&format!("warning  audit: {text}")),
+    tell("broker", within(queues(&parts.broker)).await);
+    if !parts.service.settings.canary.username.is_empty() {
+        tell("canary", within(canary(&parts.service)).await);
     }
+    tell("audit", within(audit(&parts.service)).await);
     match failed {
         0 => Ok(()),
         count => Err(Failure::Failed(anyhow::anyhow!("{count} of the checks failed"))),
@@ -53,7 +67,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
 }
 
 async fn within(check: impl Future<Output = Found>) -> Found {
-    let late = || Err(format!("no answer within {} s", PATIENCE.as_secs()));
+    let late = || Err(format!("no answer within {} s", PATIENCE.as_secs()).into());
     tokio::time::timeout(PATIENCE, check).await.unwrap_or_else(|_| late())
 }
 
@@ -66,52 +80,66 @@ async fn database(service: &Service) -> Found {
 }
 
 async fn audit(service: &Service) -> Found {
-    let kept = service.store.audit_keeping().await.map_err(|error| error.to_string())?;
+    let kept = service.store.audit_keeping().await?;
     if kept.is_ours_to_change {
-        return Err("the service works as the owner of its tables, so nothing protects the audit from it; give it \
-                    a role of its own, and `identity migrate` the owner's (database.migrate_url)"
-            .to_owned());
+        let why = "the service works as the owner of its tables, so nothing protects the audit from it; give it \
+                   a role of its own, and `identity migrate` the owner's (database.migrate_url)";
+        return Err(Ill::OfNote(why.to_owned()));
     }
     if kept.retention != Some(service.settings.retention.audit) {
-        return Err("is not kept for as long as retention.audit says; run `identity migrate`".to_owned());
+        let why = "is not kept for as long as retention.audit says; run `identity migrate`";
+        return Err(Ill::OfNote(why.to_owned()));
     }
     Ok("the service can only read it and add to it".to_owned())
 }
 
 async fn clock(service: &Service) -> Found {
-    let theirs: OffsetDateTime = service.store.time().await.map_err(|error| error.to_string())?;
-    let skew = (service.clock.now() - theirs).unsigned_abs();
-    if skew > SKEW {
-        return Err(format!("differs from the database's by {} s; set both by NTP", skew.as_secs()));
-    }
-    Ok(format!("within {} ms of the database's", skew.as_millis()))
+    let skew = watch::skew(service).await?;
+    watch::judge(skew)?;
+    Ok(format!("within {} ms of the database's", skew.unsigned_abs().as_millis()))
 }
 
 async fn hashing(service: &Service) -> Found {
     let begun = Instant::now();
     let patience = Patience { deadline: begun + PATIENCE, gone: CancellationToken::new() };
-    let password = Password::parse("a password for measuring only").map_err(|_| "not a password".to_owned())?;
-    service.hasher.hash(password, service.random_bytes(), &patience).await.map_err(|error| error.to_string())?;
+    let password = Password::parse("a password for measuring only").map_err(|_| "not a password")?;
+    service.hasher.hash(password, service.random_bytes(), &patience).await?;
     Ok(format!("a hash takes {} ms of a core", begun.elapsed().as_millis()))
 }
 
-async fn queues(broker: Broker) -> Found {
-    let mut watch = Watch::new(broker);
+/// Whether mails come through: the canary goes the whole way, as people's do.
+async fn canary(service: &Service) -> Found {
+    let settings = &service.settings.canary;
+    let mut connection = service.store.connection().await?;
+    let flight = canary::flight(&mut connection, &settings.username).await?;
+    let round = settings.every.as_secs_f64();
+    let minutes = |seconds: f64| format!("{:.1} min ago", seconds / 60.0);
+    let arrived = flight.arrived_ago.map_or("none ever".to_owned(), |ago| format!("the last one {}", minutes(ago)));
+    match (flight.asked_ago, flight.arrived_ago) {
+        (_, Some(ago)) if ago <= 3.0 * round => Ok(format!("asked for {} and accepted", minutes(ago))),
+        (Some(asked), _) if asked <= 2.0 * round => {
+            Err(format!("asked for {}; accepted: {arrived}", minutes(asked)).into())
+        }
+        _ => Err(Ill::OfNote(format!("nobody asks for it: does identity run? Accepted: {arrived}"))),
+    }
+}
+
+async fn queues(broker: &Broker) -> Found {
+    let mut watch = Watch::new(broker.clone());
     let found = watch.look().await.map_err(|error| error.reason())?;
     watch.close().await;
     let missing: Vec<&str> =
         queues::ALL.into_iter().filter(|name| !found.iter().any(|queue| queue.name == *name)).collect();
     if !missing.is_empty() {
-        return Err(format!(
-            "the queues {} are missing; start identity and mailer, or apply the topology",
-            missing.join(", ")
-        ));
+        let missing = missing.join(", ");
+        return Err(
+            format!("the queues {missing} are missing; start identity and mailer, or apply the topology").into()
+        );
     }
     let unread = found.iter().find(|queue| queue.consumers == 0 && queue.name == messaging::topology::MAILER_REQUESTS);
-    match unread {
-        Some(_) => Err("no mailer reads mailer.requests; start one".to_owned()),
-        None => {
-            Ok(found.iter().map(|queue| format!("{} {}", queue.name, queue.messages)).collect::<Vec<_>>().join(", "))
-        }
+    if unread.is_some() {
+        return Err("no mailer reads mailer.requests; start one".into());
     }
+    topology::ensure(broker, Side::Identity).await.map_err(|error| error.reason())?;
+    Ok(found.iter().map(|queue| format!("{} {}", queue.name, queue.messages)).collect::<Vec<_>>().join(", "))
 }

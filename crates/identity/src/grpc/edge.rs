@@ -25,7 +25,7 @@ use tracing::Instrument as _;
 use super::callers::Callers;
 use super::limits::Limits;
 use super::peer::Peer;
-use super::standing::Standing;
+use super::standing::{Standing, keep_until_sent};
 use super::{run, status};
 use crate::domain::locale::Locale;
 use crate::domain::messages::Reason;
@@ -43,6 +43,8 @@ const REQUEST_ID: &str = "x-request-id";
 /// Longest request id that is echoed.
 const REQUEST_ID_MAX: usize = 128;
 const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
+/// When to come again who has too many of these under way.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the edge knows of a call; the adapters read it from the request's extensions.
 #[derive(Clone)]
@@ -134,8 +136,7 @@ impl Edge {
     {
         let request_id = echoed(request.headers());
         let mut response = if OPEN.iter().any(|open| request.uri().path().starts_with(open)) {
-            // Until the head of the answer: who watches health is told of it for as long as he likes.
-            in_time(DEADLINE_CAP, guarded(inner, request)).await
+            open(request, inner).await
         } else {
             self.measured(request, inner).await
         };
@@ -287,6 +288,19 @@ impl Edge {
             trace: TraceContext::current(),
         })
     }
+}
+
+/// Answers a call that needs no token.
+async fn open<S>(request: Request<Body>, inner: S) -> Response<Body>
+where
+    S: TowerService<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let open = request.extensions().get::<Standing>().map(Standing::open);
+    if let Some(None) = open {
+        return status::plain(Reason::RateLimited, Locale::default(), Some(OPEN_AGAIN)).into_http();
+    }
+    // Until the head of the answer: who watches health is told of it for as long as he likes.
+    keep_until_sent(open, in_time(DEADLINE_CAP, guarded(inner, request)).await)
 }
 
 fn trace_of(headers: &HeaderMap) -> TraceContext {

@@ -14,6 +14,9 @@ use tonic::body::Body;
 
 /// So many calls of unknown callers in a row are answered: more than any program makes by mistake before somebody looks.
 const STRANGERS_MAX: u32 = 1000;
+/// So many calls that need no token are under way at one time where no known caller has called: who watches health may do
+/// so for as long as he likes, and each costs 8 KiB.
+const OPEN_MAX: u32 = 4;
 
 /// Clones are of the same connection; requests carry one in their extensions.
 #[derive(Clone)]
@@ -26,6 +29,8 @@ struct State {
     /// Calls of unknown callers since the last one of a known caller.
     strangers: AtomicU32,
     estranged: CancellationToken,
+    /// Calls under way that need no token.
+    open: AtomicU32,
     calls: Mutex<Calls>,
 }
 
@@ -38,6 +43,9 @@ struct Calls {
 /// A call under way, until dropped.
 pub struct UnderWay(Standing);
 
+/// One that needs no token, until dropped.
+pub struct Open(Standing);
+
 impl Standing {
     /// Of a connection without a call yet, that loses its place to others until a known caller has called on it.
     pub fn new(hold: Hold) -> Self {
@@ -47,6 +55,7 @@ impl Standing {
             known: AtomicBool::default(),
             strangers: AtomicU32::default(),
             estranged: CancellationToken::new(),
+            open: AtomicU32::default(),
             calls: Mutex::new(Calls { under_way: 0, ended: Instant::now() }),
         }))
     }
@@ -72,6 +81,14 @@ impl Standing {
             self.0.estranged.cancel();
         }
         count <= STRANGERS_MAX
+    }
+
+    /// A call came that needs no token; none when there are too many under way.
+    pub fn open(&self) -> Option<Open> {
+        let before = self.0.open.fetch_add(1, Relaxed);
+        // Counts less again when it is dropped.
+        let open = Open(self.clone());
+        (before < OPEN_MAX || self.is_known()).then_some(open)
     }
 
     /// Whether any call came yet.
@@ -114,15 +131,26 @@ impl Standing {
 impl UnderWay {
     /// Is under way until that response is sent, which a stream of them may take long to be.
     pub fn until_sent(self, response: Response<Body>) -> Response<Body> {
-        if self.0.is_known() || response.body().is_end_stream() {
-            return response;
-        }
-        response.map(|body| {
-            Body::new(body.map_frame(move |frame| {
-                let _until_dropped = &self;
-                frame
-            }))
-        })
+        if self.0.is_known() { response } else { keep_until_sent(self, response) }
+    }
+}
+
+/// Keeps something until a response is sent.
+pub fn keep_until_sent<T: Send + 'static>(kept: T, response: Response<Body>) -> Response<Body> {
+    if response.body().is_end_stream() {
+        return response;
+    }
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _until_dropped = &kept;
+            frame
+        }))
+    })
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.0.open.fetch_sub(1, Relaxed);
     }
 }
 
@@ -155,6 +183,22 @@ mod tests {
         assert!(standing.stranger(), "the last is answered");
         assert!(after(Duration::ZERO, standing.estranged()).await);
         assert!(!standing.stranger(), "no more");
+    }
+
+    #[test]
+    fn a_stranger_has_four_calls_without_a_token_at_one_time_and_a_known_caller_more() {
+        let standing = Standing::new(Hold::default());
+        let mut open: Vec<_> = (0..OPEN_MAX).map(|_| standing.open().expect("so many")).collect();
+        assert!(standing.open().is_none());
+        open.pop();
+        let last = standing.open().expect("another one ended");
+        let response = Response::new(Body::new("more".to_owned().map_err(|never| match never {})));
+        let response = keep_until_sent(last, response);
+        assert!(standing.open().is_none(), "it is being sent");
+        drop(response);
+        open.push(standing.open().expect("it was sent"));
+        standing.known();
+        assert!(standing.open().is_some());
     }
 
     #[tokio::test(start_paused = true)]

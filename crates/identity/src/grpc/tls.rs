@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use runtime::reload::Reloaded;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
@@ -43,6 +43,11 @@ fn acceptor(settings: &TlsSettings, certificate: &Path, key: &Path) -> anyhow::R
     let mut config =
         builder.with_single_cert(chain, key).context("grpc.tls: these are not certificates and their key")?;
     config.alpn_protocols.push(HTTP_2.into());
+    if settings.client_ca.is_some() {
+        // A session that is taken up again would not have the client's certificate looked at, whose time may be over.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -66,11 +66,14 @@ pub async fn admin_reset(service: &Service, call: &Call, command: AdminReset) ->
 
 async fn store(service: &Service, call: &Call, command: &AdminReset, once: Option<&Once>) -> Result<Answer> {
     let mut transaction = service.store.begin().await?;
+    let stored = idempotency::claim(&mut transaction, call, once).await?;
+    // Before the actor's rights are read: they may be taken while these wait.
+    let locked = users::lock(&mut transaction, command.user_id).await?;
     let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
-    if let Some(stored) = idempotency::claim(&mut transaction, call, once).await? {
+    if let Some(stored) = stored {
         return repeat(&mut transaction, stored).await;
     }
-    let person = access::target(call, &authority, users::lock(&mut transaction, command.user_id).await?)?;
+    let person = access::target(call, &authority, locked)?;
     access::may_reset(call, &authority, &person)?;
     // Where no actor's language came first.
     call.speaks_to(&person);

@@ -222,7 +222,7 @@ impl Call {
             event_id: service.new_id(),
             action: self.rpc,
             outcome,
-            cause: facts.cause,
+            cause: facts.cause.into(),
             caller: self.caller.name.to_string(),
             actor_user_id: facts.actor_user_id,
             user_id: facts.user_id,

@@ -7,8 +7,9 @@ use super::create_organization::slug_taken;
 use super::error::{Error, Result};
 use crate::domain::locale::Locale;
 use crate::service::Service;
+use crate::store::StoreError;
+use crate::store::audit::{self, AuditEvent};
 use crate::store::organizations::{self, Organization};
-use crate::store::{StoreError, audit};
 
 /// What was asked; only fields with a value change.
 #[derive(Default)]
@@ -50,11 +51,30 @@ async fn store(service: &Service, call: &Call, command: &UpdateOrganization) -> 
     let mut transaction = service.store.begin().await?;
     let old =
         organizations::lock(&mut transaction, command.organization_id).await?.ok_or(Error::OrganizationNotFound)?;
-    let organization = changed(old, command);
+    let organization = changed(old.clone(), command);
     organizations::update(&mut transaction, &organization).await.map_err(slug_taken)?;
-    audit::append(&mut transaction, &[call.audit_success(service)]).await?;
+    let audit_event = AuditEvent { cause: changes(&old, &organization).into(), ..call.audit_success(service) };
+    audit::append(&mut transaction, &[audit_event]).await?;
     transaction.commit().await.map_err(StoreError::from)?;
     Ok(organization)
+}
+
+/// What changed, for the audit: names of fields, and whether it is suspended now.
+fn changes(old: &Organization, new: &Organization) -> String {
+    let suspended = if new.suspended { "suspended=true" } else { "suspended=false" };
+    let fields = [
+        (old.slug != new.slug, "slug"),
+        (old.display_name != new.display_name, "display_name"),
+        (old.locale != new.locale, "locale"),
+        (old.time_zone != new.time_zone, "time_zone"),
+        (old.link_base != new.link_base, "link_base"),
+        (old.support_contact != new.support_contact, "support_contact"),
+        (old.sender_name != new.sender_name, "sender_name"),
+        (old.reply_to != new.reply_to, "reply_to"),
+        (old.suspended != new.suspended, suspended),
+        (old.password_min_length != new.password_min_length, "password_min_length"),
+    ];
+    fields.into_iter().filter_map(|(changed, name)| changed.then_some(name)).collect::<Vec<_>>().join(", ")
 }
 
 fn changed(old: Organization, command: &UpdateOrganization) -> Organization {

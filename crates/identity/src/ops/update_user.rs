@@ -17,8 +17,9 @@ use crate::domain::support_code::SupportCode;
 use crate::domain::username::Username;
 use crate::domain::violation::Problem;
 use crate::service::Service;
+use crate::store::audit::{self, AuditEvent};
 use crate::store::users::{self, Person};
-use crate::store::{StoreError, Transaction, audit, guesses, resets};
+use crate::store::{StoreError, Transaction, guesses, resets};
 
 /// What was asked; only fields with a value change.
 #[derive(Default)]
@@ -90,8 +91,10 @@ async fn authority(transaction: &mut Transaction, call: &Call, command: &UpdateU
 
 async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<Person> {
     let mut transaction = service.store.begin().await?;
+    // Locked before the actor's rights are read: they may be taken while this waits.
+    let locked = users::lock(&mut transaction, command.user_id).await?;
     let authority = authority(&mut transaction, call, command).await?;
-    let old = access::target(call, &authority, users::lock(&mut transaction, command.user_id).await?)?;
+    let old = access::target(call, &authority, locked)?;
     // Where no actor's language came first.
     call.speaks_to(&old);
     if command.changes_standing() {
@@ -119,7 +122,7 @@ async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<P
     if command.state == Some(UserState::Active) {
         guesses::forgive(&mut transaction, new.user_id).await?;
     }
-    let audit_event = call.audit_success(service);
+    let audit_event = AuditEvent { cause: changes(&old, &new).into(), ..call.audit_success(service) };
     if address_changed {
         let support_code = SupportCode::of_id(audit_event.event_id.as_bytes());
         let change = Change { kind: Kind::AddressChanged, change_time: now, support_code };
@@ -143,6 +146,20 @@ fn end_of_links(old: &Person, new: &Person) -> Option<RevokeCause> {
     } else {
         None
     }
+}
+
+/// What changed, for the audit: names of fields, and the new role and state. No address and no name of anybody.
+fn changes(old: &Person, new: &Person) -> String {
+    let name = |changed: bool, name: &str| changed.then(|| name.to_owned());
+    let fields = [
+        name(old.username != new.username, "username"),
+        name(old.display_name != new.display_name, "display_name"),
+        name(old.email != new.email, "email"),
+        name(old.own_locale != new.own_locale, "locale"),
+        (old.role != new.role).then(|| format!("role={:?}", new.role)),
+        (old.state != new.state).then(|| format!("state={:?}", new.state)),
+    ];
+    fields.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn changed(old: &Person, command: &UpdateUser) -> Result<Person> {

@@ -1,5 +1,7 @@
 //! Table `audit_events`, append only.
 
+use std::borrow::Cow;
+
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -15,8 +17,8 @@ pub struct AuditEvent {
     pub action: &'static str,
     /// ok, or the ErrorReason.
     pub outcome: &'static str,
-    /// The exact cause, which callers are not told.
-    pub cause: &'static str,
+    /// The exact cause, which callers are not told; of an update, what changed.
+    pub cause: Cow<'static, str>,
     /// Who called.
     pub caller: String,
     /// The person on whose behalf.
@@ -62,7 +64,7 @@ pub(super) fn push_insert(statement: &mut QueryBuilder<Postgres>, events: &[Audi
         .push_bind(column(events, |it| it.event_id))
         .push_bind(column(events, |it| it.action))
         .push_bind(column(events, |it| it.outcome))
-        .push_bind(column(events, |it| it.cause))
+        .push_bind(column(events, |it| it.cause.as_ref()))
         .push_bind(column(events, |it| it.caller.as_str()))
         .push_bind(column(events, |it| it.actor_user_id))
         .push_bind(column(events, |it| it.user_id))

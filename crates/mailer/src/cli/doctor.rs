@@ -10,7 +10,7 @@ use clap::Args;
 use messaging::keys::newest;
 use messaging::parked::desk::moment;
 use messaging::parked::peek;
-use messaging::topology::{MAILER_PARKED, MAILER_REQUESTS, ready_messages};
+use messaging::topology::{MAILER_PARKED, MAILER_REQUESTS, Side, ensure, ready_messages};
 use messaging::{Broker, BrokerError};
 use runtime::{Clock, Failure, SystemClock, SystemRandom};
 use tokio::net::lookup_host;
@@ -79,19 +79,25 @@ pub(super) async fn run(command: &Doctor, settings: &Settings) -> Result<Told, F
     Ok((text, end))
 }
 
-/// A clock that runs behind the newest key is wrong; how far it is from others' clocks cannot be seen here.
+/// A clock that runs behind the newest key is wrong; how far it is from others' clocks cannot be seen here, but by whoever
+/// reads it.
 fn clock(findings: &mut Findings, keys: &Path) {
     let now = SystemClock.now();
     let told = moment(Some(now));
     if newest(keys).into_values().any(|made| made > now) {
         findings.bad("clock", &told, "it is behind the newest key in keys.directory: set it, by NTP");
     } else {
-        findings.good("clock", &told);
+        findings.note("clock", &format!("{told}; compare it with a right one, which nothing here can"));
     }
 }
 
 async fn broker(findings: &mut Findings, broker: &Broker) {
-    match ready_messages(broker, MAILER_REQUESTS).await {
+    let found = async {
+        let waiting = ready_messages(broker, MAILER_REQUESTS).await?;
+        ensure(broker, Side::Mailer).await?;
+        Ok::<_, BrokerError>(waiting)
+    };
+    match found.await {
         Ok(count) => findings.good("broker", &format!("reached; {count} messages wait in {MAILER_REQUESTS}")),
         Err(error) => findings.bad("broker", &error.reason(), broker_advice(&error)),
     }
@@ -117,7 +123,8 @@ async fn parked(findings: &mut Findings, checked: &Checked) {
 
 fn broker_advice(error: &BrokerError) -> &'static str {
     match error {
-        BrokerError::Absent(_) => "start the mailer once, or have the topology applied: it declares the queue",
+        BrokerError::Absent(_) => "start both programs once, or have the topology applied: they declare it",
+        BrokerError::Conflict(_) => "messages stay with their senders meanwhile, and nothing is lost",
         BrokerError::Connect(_) | BrokerError::TimedOut(_) => {
             "is the host right, the port open, the login known, the virtual host there? See amqp.url_file"
         }

@@ -92,15 +92,11 @@ fn of_role(directory: &Path, role: Role) -> Result<Vec<Listed>, KeysError> {
     Ok(keys.into_iter().map(|(_, key)| key).collect())
 }
 
-/// When the newest key of each role in `directory` was made; nothing if they cannot be read.
+/// When the newest key of each role in `directory` was made; nothing of a role whose keys cannot be read.
 #[must_use]
 pub fn newest(directory: &Path) -> BTreeMap<&'static str, OffsetDateTime> {
-    let mut newest = BTreeMap::new();
-    for key in inventory(directory).unwrap_or_default() {
-        let made = newest.entry(key.role.prefix()).or_insert(key.made);
-        *made = key.made.max(*made);
-    }
-    newest
+    let newest = |role| of_role(directory, role).ok()?.into_iter().map(|key| key.made).max();
+    [Role::Identity, Role::Mailer].into_iter().filter_map(|role| Some((role.prefix(), newest(role)?))).collect()
 }
 
 /// When a key was retired: what its mark says, else when the mark was made.

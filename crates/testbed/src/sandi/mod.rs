@@ -54,8 +54,8 @@ pub struct Plan {
     pub callers: Vec<Caller>,
     /// Settings over the ones that follow from the above.
     pub overrides: Vec<Override>,
-    /// Variables of the programs' environment, for example `RUST_LOG`.
-    pub environment: Vec<(String, String)>,
+    /// Variables of the programs' environment, for example `RUST_LOG`; with a program, of that one's alone.
+    pub environment: Vec<(Option<Program>, String, String)>,
 }
 
 /// URLs with their passwords.
@@ -183,11 +183,7 @@ impl Sandi {
 
     fn command(&self, program: Program, arguments: &[&str], input: &str) -> Result<String> {
         let mut command = Command::new(self.plan.programs.join(program.name()));
-        command
-            .args(arguments)
-            .arg("--config")
-            .arg(self.settings_file(program, 0))
-            .envs(self.plan.environment.iter().map(|(name, value)| (name, value)));
+        command.args(arguments).arg("--config").arg(self.settings_file(program, 0)).envs(self.environment(program));
         process::run(&mut command, input)
     }
 
@@ -215,12 +211,18 @@ impl Sandi {
         self.start(Program::Gateway, 0)
     }
 
+    /// The variables that a program is given.
+    pub fn environment(&self, program: Program) -> impl Iterator<Item = (String, String)> {
+        let own = self.plan.environment.iter().filter(move |(of, ..)| of.is_none_or(|of| of == program));
+        own.map(|(_, name, value)| (name.clone(), value.clone()))
+    }
+
     fn start(&self, program: Program, index: usize) -> Result<Process> {
         let name = numbered(program.name(), index);
         let log = self.path("log").join(format!("{name}.log"));
         Start::new(name, self.plan.programs.join(program.name()), log)
             .args(["serve".as_ref(), "--config".as_ref(), self.settings_file(program, index).as_os_str()])
-            .envs(self.plan.environment.clone())
+            .envs(self.environment(program))
             .spawn()
     }
 

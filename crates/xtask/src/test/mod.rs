@@ -22,7 +22,7 @@ use servers::Servers;
 use steps::{Outcome, Steps};
 
 /// The end-to-end tests wait more than they compute.
-const THREADS: &str = "2";
+const THREADS: &str = "3";
 
 /// What to run.
 #[derive(clap::Args)]

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use launch::Line;
 use testbed::{browser, postgres};
 
@@ -20,13 +20,14 @@ struct Need {
     bring: fn() -> Result<Option<(&'static str, PathBuf)>>,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need { tests: "browser::", bring: || chromium().and_then(|()| Ok(Some(("SANDI_TEST_AXE", tools::axe()?)))) },
     Need { tests: "mail_programs::", bring: || Ok(Some(("SANDI_TEST_DOIUSE", tools::doiuse()?))) },
     Need { tests: "spelling::", bring: || hunspell().map(|()| None) },
-    Need { tests: "alerts::", bring: || prometheus().map(|()| None) },
+    Need { tests: "alerts::", bring: || prometheus().and_then(|()| Ok(Some(("SANDI_TEST_FAKETIME", faketime()?)))) },
     Need { tests: "postfix::", bring: || install::postfix(&mut Line::new("")).map(|()| None) },
     Need { tests: "faults::disk::", bring: || small_disk().map(|()| None) },
+    Need { tests: "faults::clock::", bring: || Ok(Some(("SANDI_TEST_FAKETIME", faketime()?))) },
 ];
 
 const CHROMIUM: [Package; 2] = [
@@ -58,6 +59,17 @@ fn hunspell() -> Result<()> {
 pub fn prometheus() -> Result<()> {
     let there = || install::has("promtool", &["--version"]) && install::has("prometheus", &["--version"]);
     install::packages(&mut Line::new(""), &[Package { name: "prometheus", there }])
+}
+
+/// A library that shows a program another time of day.
+fn faketime() -> Result<PathBuf> {
+    fn library() -> Option<PathBuf> {
+        let folders = std::fs::read_dir("/usr/lib").ok()?.flatten();
+        folders.map(|folder| folder.path().join("faketime/libfaketime.so.1")).find(|file| file.exists())
+    }
+    let there = || library().is_some();
+    install::packages(&mut Line::new(""), &[Package { name: "libfaketime", there }])?;
+    library().context("libfaketime is installed and not found below /usr/lib")
 }
 
 fn small_disk() -> Result<()> {

@@ -6,6 +6,9 @@ use e2e::{
 };
 use proto::identity::v1::{Organization, Role, User, UserState};
 use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _};
+
+use crate::waiting::{number, until};
 
 /// Two of each rank.
 struct Ranks {
@@ -240,4 +243,30 @@ async fn rights_that_are_taken_end_at_once() {
     assert_eq!(ranks.ask("gateway", "ListUsers", list()).await, "ACTOR_INVALID");
     let reset = json!({"userId": member.user_id, "actor": {"userId": admin.user_id}, "reason": "he asked"});
     assert_eq!(ranks.ask("gateway", "AdminReset", reset).await, "ACTOR_INVALID");
+}
+
+#[tokio::test]
+async fn rights_that_are_taken_while_an_act_waits_for_its_user_are_gone() {
+    let ranks = Ranks::assemble().await;
+    let [admin, member] = [&ranks.admins[0], &ranks.members[0]];
+    let acts = [
+        ("UpdateUser", json!({"user": same(member, "email"), "actor": {"userId": admin.user_id}})),
+        ("AdminReset", json!({"userId": member.user_id, "actor": {"userId": admin.user_id}, "reason": "he asked"})),
+    ];
+    for (rpc, request) in acts {
+        let become_one = |role: &str| json!({"user": {"userId": admin.user_id, "role": role}});
+        assert_eq!(ranks.ask("crm", "UpdateUser", become_one("ROLE_ADMIN")).await, "OK");
+        let mut lock = sqlx::PgConnection::connect(&ranks.world.sandi().plan().servers.database_owner).await.unwrap();
+        let hold = format!("BEGIN; SELECT 1 FROM users WHERE user_id = '{}' FOR UPDATE", member.user_id);
+        lock.execute(sqlx::AssertSqlSafe(hold)).await.expect("nobody holds it");
+        let demoted = async {
+            let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
+                           AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
+            until("it waits", async || (number(&ranks.world, waiting).await > 0).then_some(())).await;
+            assert_eq!(ranks.ask("crm", "UpdateUser", become_one("ROLE_MEMBER")).await, "OK");
+            lock.execute("COMMIT").await.expect("it is let go");
+        };
+        let (outcome, ()) = tokio::join!(ranks.ask("crm", rpc, request), demoted);
+        assert_eq!(outcome, NOT_ALLOWED, "{rpc}");
+    }
 }

@@ -1,13 +1,23 @@
 //! The programs with the settings, the environment, the secrets and the certificates of the containers.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 
-use e2e::{World, program, world::Program};
+use e2e::{Person, World, people::PASSWORD, program, web::Visitor, world::Program};
+use proto::identity::v1::Role;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
 use testbed::{
     http::Http,
     ports,
     process::{Process, Start},
 };
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsConnector;
 
 use super::{deploy, set_up};
 
@@ -39,9 +49,65 @@ fn start(world: &World, service: &str, secrets: &Path, changes: &[(&str, String)
     (started.expect("it starts"), port, admin)
 }
 
-#[tokio::test]
+/// For visitors, who speak no TLS: passes what it hears in clear on to that port of `localhost`, which must have a
+/// certificate of the authority. Gives its own port.
+async fn in_clear(to: u16, authority: &Path) -> u16 {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority).expect("it is one")).expect("it is an authority");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("there are some")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        while let Ok((mut plain, _)) = listener.accept().await {
+            let connector = connector.clone();
+            tokio::spawn(async move {
+                let server = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await.expect("it listens");
+                let name = ServerName::try_from("localhost").expect("a name");
+                let mut encrypted = connector.connect(name, server).await.expect("its certificate is good");
+                let _ = copy_bidirectional(&mut plain, &mut encrypted).await;
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn the_gateways_token_alone_makes_no_admin_also_on_volumes_of_an_earlier_version() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    set_up(folder.path());
+    let made = ["identity/callers.toml", "identity/actors.jwks", "gateway/actors.pem"];
+    let files = || made.map(|name| fs::read_to_string(folder.path().join(name)).expect("it is made"));
+    let first = files();
+    let callers = first[0].clone();
+    let gateway = callers.split("[[callers]]").find(|caller| caller.contains("name = \"gateway\""));
+    assert!(gateway.is_some_and(|caller| !caller.contains("assert-actor")), "{callers}");
+    set_up(folder.path());
+    assert_eq!(files(), first, "a second run changes nothing");
+
+    let before = callers.replace("\"forward-requester\"]", "\"forward-requester\", \"assert-actor\"]");
+    assert_ne!(before, callers);
+    fs::write(folder.path().join(made[0]), before).expect("it is written");
+    for name in &made[1..] {
+        fs::remove_file(folder.path().join(name)).expect("it was there");
+    }
+    set_up(folder.path());
+    let after = files();
+    assert_eq!(after[0], callers, "the scope is gone, and nothing else");
+    assert!(after[1] != first[1] && after[2] != first[2], "the key is a new one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_three_programs_work_together_with_the_settings_of_the_containers() {
     let mut world = World::build().mailers(0).start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("sari").role(Role::Owner)).await;
+    world.user(&kopi, Person::named("budi")).await;
     world.kill(Program::Identity, 0);
     let folder = tempfile::tempdir().expect("a folder can be made");
     set_up(folder.path());
@@ -64,9 +130,17 @@ async fn all_three_programs_work_together_with_the_settings_of_the_containers() 
     mailer.wait_ready(&format!("http://127.0.0.1:{admin}/readyz"), bound).expect("the mailer is ready");
     let listen = ("LISTEN", "127.0.0.1:PORT".to_owned());
     let url = ("IDENTITY__URL", format!("https://localhost:{grpc}"));
-    let (mut gateway, _, admin) = start(&world, "gateway", folder.path(), &[listen, url]);
+    let (mut gateway, pages, admin) = start(&world, "gateway", folder.path(), &[listen, url]);
     // Which it is once identity has answered, over TLS and with the gateway's token.
     gateway.wait_ready(&format!("http://127.0.0.1:{admin}/readyz"), bound).expect("the gateway is ready");
     let said = Http::new().get(&format!("http://127.0.0.1:{admin}/healthz")).expect("it answers");
     assert!(said.body.contains("identity"), "{}", said.body);
+
+    // Here identity believes the gateway by the key that setup made: its caller has no scope to be believed without.
+    let clear = in_clear(pages, &folder.path().join("gateway/ca.crt")).await;
+    let mut sari = Visitor::new(&format!("http://127.0.0.1:{clear}"));
+    sari.log_in("sari", PASSWORD);
+    let users = sari.get("/users");
+    assert_eq!(users.status, 200, "{}", users.body);
+    assert!(users.body.contains("data-username=\"budi\""), "{}", users.body);
 }

@@ -34,6 +34,13 @@ async fn requests_are_accepted_while_the_broker_is_away_at_the_start_or_takes_no
     .await;
     let blocked = |world: &World| metrics::sum(world, Program::Identity, "sandi_broker_blocked", "");
     assert_eq!(blocked(&world), 1.0);
+    let page = world.admin(Program::Identity, 0, "/healthz");
+    assert_eq!(page.status, 200);
+    assert!(
+        page.body.contains("publishing: the broker takes nothing for now: it lacks memory or disk"),
+        "{}",
+        page.body
+    );
     let during = world.request_reset("budi").await;
     until("it is issued", async || world.resets_of(&during).await.pop().filter(|reset| !reset.reset_id.is_empty()))
         .await;

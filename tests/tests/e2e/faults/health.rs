@@ -17,6 +17,7 @@ const BOUND: Duration = Duration::from_secs(15);
 /// So many looks in a row must see the same, so that nothing flutters.
 const LOOKS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(200);
+const PROGRAMS: [Program; 3] = [Program::Identity, Program::Mailer, Program::Gateway];
 
 /// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,10 +74,17 @@ const TABLE: [Said; 14] = [
     of_database(Fault::DatabaseIsReadOnly),
     of_database(Fault::DatabaseHasNoPlaceForUs),
     harmless(Fault::TableIsLocked),
-    Said { informs: &[(Program::Identity, "broker")], ..harmless(Fault::BrokerCloses) },
+    Said {
+        informs: &[(Program::Identity, "broker"), (Program::Identity, "publishing")],
+        ..harmless(Fault::BrokerCloses)
+    },
     harmless(Fault::BrokerIsSilent),
-    Said { mailer: Some("broker"), informs: &[(Program::Identity, "broker")], ..harmless(Fault::BrokerIsDown) },
-    harmless(Fault::BrokerTakesNothing),
+    Said {
+        mailer: Some("broker"),
+        informs: &[(Program::Identity, "broker"), (Program::Identity, "publishing"), (Program::Mailer, "publishing")],
+        ..harmless(Fault::BrokerIsDown)
+    },
+    Said { informs: &[(Program::Identity, "publishing")], ..harmless(Fault::BrokerTakesNothing) },
     Said { mailer: Some("relay"), ..harmless(Fault::MailServerRefusesUs) },
     harmless(Fault::MailServerRefusesSomebody),
     harmless(Fault::MessageIsPoison),
@@ -127,6 +135,12 @@ async fn set(world: &mut World, owner: &mut PgConnection, fault: Fault, on: bool
         Fault::BrokerTakesNothing => {
             let free = if on { "999999GB" } else { "50MB" };
             world.broker_process().control(&["set_disk_free_limit", free]).expect("the limit is set");
+            // It says so to who publishes.
+            until_within(BOUND, "the alarm is seen or over", async || {
+                world.request_reset("budi").await;
+                (fails(world, Program::Identity, "/healthz", "publishing") == on).then_some(())
+            })
+            .await;
         }
         Fault::MailServerRefusesUs | Fault::MailServerRefusesSomebody if !on => world.sink().behave(),
         Fault::MailServerRefusesUs => {
@@ -175,7 +189,7 @@ async fn steadily(world: &World, said: Said) {
 }
 
 async fn says(world: &World, said: Said) -> bool {
-    for program in [Program::Identity, Program::Mailer, Program::Gateway] {
+    for program in PROGRAMS {
         assert_eq!(world.admin(program, 0, "/livez").status, 200, "{program:?} lives under {:?}", said.fault);
     }
     let serving = if said.identity.is_none() { ServingStatus::Serving } else { ServingStatus::NotServing };
@@ -184,6 +198,12 @@ async fn says(world: &World, said: Said) -> bool {
         && ready_but_for(world, Program::Mailer, said.mailer)
         && ready_but_for(world, Program::Gateway, None)
         && said.informs.iter().all(|(program, check)| fails(world, *program, "/healthz", check))
+        && (said.fault != Fault::Nothing || PROGRAMS.iter().all(|program| is_all_well(world, *program)))
+}
+
+/// Whether each check says ok, those that only inform too.
+fn is_all_well(world: &World, program: Program) -> bool {
+    world.admin(program, 0, "/healthz").body.lines().all(|line| line.ends_with(": ok"))
 }
 
 fn ready_but_for(world: &World, program: Program, check: Option<&str>) -> bool {

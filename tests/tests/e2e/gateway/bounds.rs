@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use e2e::{
@@ -18,6 +18,7 @@ use e2e::{
     world::Program,
 };
 use http::Method;
+use proto::identity::v1::Role;
 
 use super::pages::assert_strict;
 use crate::{metrics, waiting::until};
@@ -121,7 +122,7 @@ fn silent(world: &World, count: usize) -> Vec<TcpStream> {
 
 /// How many of them the other end closes, once it has closed `least`.
 fn closed(streams: &[TcpStream], least: usize) -> usize {
-    let end = std::time::Instant::now() + BOUND;
+    let end = Instant::now() + BOUND;
     loop {
         let is_closed = |stream: &&TcpStream| {
             stream.set_nonblocking(true).expect("it can be told");
@@ -132,7 +133,7 @@ fn closed(streams: &[TcpStream], least: usize) -> usize {
         if count >= least {
             return count;
         }
-        assert!(std::time::Instant::now() < end, "{count} of {least} are closed");
+        assert!(Instant::now() < end, "{count} of {least} are closed");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
@@ -258,6 +259,44 @@ async fn who_asks_too_fast_from_one_address_waits_and_nobody_else_does() {
             assert!(answer.body.contains("Too many attempts"), "{}", answer.body);
         }
     }
+}
+
+#[tokio::test]
+async fn a_page_counts_for_all_that_it_asks_of_the_service_and_only_for_its_own_address() {
+    let world = World::build()
+        .gateway()
+        .set("gateway.trusted_proxies=[\"127.0.0.1\"]")
+        .set("gateway.limits.requests_per_second=1")
+        .set("gateway.limits.request_burst=60")
+        .start()
+        .await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("sari").role(Role::Admin)).await;
+    for number in 0..19 {
+        world.user(&kopi, Person::named(&format!("pegawai{number:02}")).password("")).await;
+    }
+    let begin = Instant::now();
+    let mut sari = world.visitor("en").header("x-forwarded-for", "203.0.113.7");
+    sari.log_in("sari", PASSWORD);
+    let mut shown = 0;
+    let told = loop {
+        let answer = sari.get("/users");
+        if answer.status == 429 {
+            break answer;
+        }
+        assert_eq!((answer.status, answer.body.matches("data-username=").count()), (200, 20), "{}", answer.body);
+        shown += 1;
+    };
+    // One call for each user, of sixty at once and one a second since.
+    let asked = metrics::sum(&world, Program::Identity, "rpc_server_call_duration_seconds_count", "ListResets");
+    let most = 60.0 + begin.elapsed().as_secs_f64();
+    assert!(shown >= 2 && asked <= most, "{shown} pages, {asked} calls of at most {most}");
+    assert!(told.body.contains("Too many attempts"), "{}", told.body);
+    assert!(told.header("retry-after").parse::<u64>().is_ok_and(|wait| (1..=60).contains(&wait)));
+    assert_strict(&told);
+
+    let mut elsewhere = sari.clone().header("x-forwarded-for", "203.0.113.8");
+    assert_eq!(elsewhere.get("/users").status, 200, "another address has its own");
 }
 
 /// The address of a page's stylesheet.

@@ -1,10 +1,12 @@
-//! What the gateway's calls carry: the trace, and a deadline.
+//! What the gateway's calls carry: the trace, a deadline, and the key of an act.
 
 use std::time::Duration;
 
 use e2e::{Person, World, people::PASSWORD, resets::BOUND, world::Program};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
+
+use super::NEW;
 
 /// Waits until a program's log has the text.
 pub(super) async fn logged(world: &World, program: Program, text: &str) {
@@ -65,4 +67,25 @@ async fn a_service_that_hangs_is_not_waited_for() {
         assert!(Instant::now() < end, "it does not go on");
         sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// To the service, a page whose answer was lost is the same page sent again.
+#[tokio::test]
+async fn after_a_lost_answer_the_same_password_is_the_same_act_and_another_one_is_refused() {
+    let world = World::build().gateway().wide_limits().start().await;
+    let kopi = world.organization("kopi").await;
+    world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
+    world.request_reset("budi").await;
+    let link = world.mail_to("budi@kopi.example").await.links().remove(0);
+    let mut budi = world.visitor("en");
+    let page = budi.get("/reset");
+    let page = budi.submit(&page, "open-form", &[("token", &link)]);
+    let mut send = |password: &str| {
+        let answer = budi.submit(&page, "password-form", &[("new_password", password), ("confirm_password", password)]);
+        (answer.status, answer.has("done"))
+    };
+    assert_eq!(send(NEW), (200, true));
+    assert_eq!(send("angin kencang di gunung utara 7"), (410, false), "it was not set");
+    assert_eq!(send(NEW), (200, true), "this one was");
+    assert!(world.visitor("en").log_in("budi", NEW).has("welcome"));
 }

@@ -3,16 +3,18 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use e2e::{
-    World,
+    Refusal, World,
     raw::{self, END_HEADERS, END_STREAM, frame, kind},
     wire::Call,
 };
 use futures::{FutureExt, StreamExt};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::process::memory;
+use crate::waiting::until;
 
 /// How many frames each flood has (security.md, GRPC-4).
 const COUNT: u32 = 100_000;
@@ -93,6 +95,25 @@ async fn many_pings_in_peace_are_no_flood() {
     let frames = closed.expect_err("it stays open");
     assert_eq!(frames.iter().filter(|it| **it == kind::PING).count(), 1000, "{frames:?}");
     assert!(frames.contains(&kind::HEADERS), "the call is answered");
+}
+
+#[tokio::test]
+async fn a_stranger_watches_health_four_times_on_a_connection_and_no_more() {
+    let world = World::build().mailers(0).start().await;
+    let watch = async || {
+        let word = HealthClient::new(world.channel(0)).watch(HealthCheckRequest::default()).await?;
+        let mut words = word.into_inner();
+        words.next().await.expect("a first word")?;
+        Ok::<_, tonic::Status>(words)
+    };
+    let mut watched = Vec::new();
+    for _ in 0..4 {
+        watched.push(watch().await.expect("it can be watched"));
+    }
+    let refused = watch().await.expect_err("they are too many");
+    assert_eq!((refused.code(), Refusal::from(&refused).reason.as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
+    watched.pop();
+    until("one has ended", async || watch().await.ok()).await;
 }
 
 /// A connection with 100 calls of `Check`, each with the head of a message of that size, and no more of it.

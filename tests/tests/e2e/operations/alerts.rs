@@ -21,14 +21,15 @@ use e2e::{
     collector::Collector,
     people::{PASSWORD, requester},
     web::Visitor,
+    world::Program,
 };
 use proto::identity::v1::{RequestResetRequest, request_reset_request::Identifier};
 use testbed::{prometheus::Prometheus, proxy::Proxy};
 use tokio::{task::AbortHandle, time::sleep};
 
 use super::file;
-use crate::waiting::until;
-use faults::{FAULTS, Fault};
+use crate::{clocks, waiting::until};
+use faults::{Cause, FAULTS, Fault};
 
 /// How long an alert may take to fire: the gauges of what waits are renewed every 5 s, the longest `for` is 60 s here.
 const FIRES: Duration = Duration::from_secs(90);
@@ -51,6 +52,8 @@ pub struct Stage {
     collector: Proxy,
     /// An authority whose certificate the gateway has.
     certificate: PathBuf,
+    /// How far identity's clock is ahead.
+    clock: PathBuf,
     /// Somebody who is logged in at the gateway.
     member: Visitor,
     _scratch: tempfile::TempDir,
@@ -74,6 +77,9 @@ async fn each_alert_fires_with_its_fault_and_with_no_other_and_clears_afterwards
         watch.cleared(fault.fires).await;
         let undo = stage.bring_about(fault.cause).await;
         watch.fires(fault).await;
+        if fault.cause == Cause::CertificateEnds {
+            watch.pages("SandiCertificateEnds").await;
+        }
         stage.end(fault.cause, undo).await;
         watch.over(fault);
     }
@@ -95,7 +101,9 @@ impl Stage {
         let scratch = tempfile::tempdir().expect("a folder can be made");
         let certificate = scratch.path().join("ca.crt");
         faults::write_certificate(&certificate, 365);
-        let world = World::build()
+        let clock = scratch.path().join("clock");
+        std::fs::write(&clock, "+0").expect("it can be written");
+        let world = clocks::as_a_file_says(Program::Identity, &clock)
             .gateway()
             .proxies()
             .wide_limits()
@@ -119,7 +127,7 @@ impl Stage {
             member
         });
         let member = member.await.expect("she is logged in");
-        Self { world, collector: proxy, certificate, member, _scratch: scratch }
+        Self { world, collector: proxy, certificate, clock, member, _scratch: scratch }
     }
 
     fn prometheus(&self) -> Prometheus {
@@ -225,6 +233,16 @@ impl Watch {
             assert!(Instant::now() < end, "{during}: {missing:?} do not fire");
             sleep(PAUSE).await;
         }
+    }
+
+    /// Waits until the alert of that name, which begins as a ticket, is a page too.
+    async fn pages(&self, alert: &str) {
+        let page = format!(r#"ALERTS{{alertname="{alert}", severity="page", alertstate="firing"}}"#);
+        until("it is a page", async || {
+            let found = self.prometheus.query(&page).expect("Prometheus answers");
+            found.as_array().is_some_and(|found| !found.is_empty()).then_some(())
+        })
+        .await;
     }
 
     fn over(&mut self, fault: &Fault) {

@@ -1,10 +1,19 @@
 //! Client certificates: who calls, by the name in one; replaced and revoked while the service runs.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use e2e::{Refusal, World, client::Client, resets::BOUND};
 use proto::identity::v1::{CreateOrganizationRequest, GetUserRequest, get_user_request::Key};
+use rustls::{
+    ClientConfig, HandshakeKind, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
 use sha2::Digest;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, ClientTlsConfig};
 
 use super::tls::{Authority, Issued, Served, trusting};
@@ -117,4 +126,39 @@ async fn certificates_are_replaced_and_revoked_while_the_service_runs() {
     until(&served, &new, None, "CLOSED").await;
     let other = trusting(&next).identity(other);
     assert_eq!(ask(served.channel(Some(other)), None).await, "USER_NOT_FOUND", "another certificate of the same name");
+}
+
+/// How the second of two connections with the same memory of sessions begins.
+async fn second_handshake(served: &Served, authority: &Authority, own: &Issued) -> HandshakeKind {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("PEM")).expect("a certificate");
+    let chain = vec![CertificateDer::from_pem_file(&own.certificate).expect("PEM")];
+    let key = PrivateKeyDer::from_pem_file(&own.key).expect("PEM");
+    let mut config =
+        ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(chain, key).expect("they fit");
+    config.alpn_protocols.push(b"h2".to_vec());
+    let connector = TlsConnector::from(Arc::new(config));
+    let mut last = None;
+    for _ in 0..2 {
+        let stream = TcpStream::connect(("127.0.0.1", served.port)).await.expect("it listens");
+        let mut stream = connector.connect("localhost".try_into().expect("a name"), stream).await.expect("TLS");
+        // The first words of the server: tickets come before them.
+        stream.write_all(e2e::raw::GREETING).await.expect("it is open");
+        stream.read_exact(&mut [0; 9]).await.expect("it greets");
+        last = stream.get_ref().1.handshake_kind();
+    }
+    last.expect("it is over")
+}
+
+#[tokio::test]
+async fn a_session_is_not_taken_up_again_without_a_look_at_the_certificate() {
+    let world = World::build().mailers(0).start().await;
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let own = named(&world, &clients, "ledger.internal", 7);
+    let served = Served::start_with(&world, &authority.issue(&world, "server"), Some(&clients.pem()), &[]);
+    assert_eq!(second_handshake(&served, &authority, &own).await, HandshakeKind::Full);
+    drop(served);
+    let served = Served::start(&world, &authority.issue(&world, "server"), None);
+    let resumed = second_handshake(&served, &authority, &own).await;
+    assert_eq!(resumed, HandshakeKind::Resumed, "where nobody shows one, it may be");
 }

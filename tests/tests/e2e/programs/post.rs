@@ -1,21 +1,11 @@
 //! The mailer's commands that try the way of the mails: `send-test` and `doctor`.
 
-use std::process::Output;
-
-use e2e::{Act, Phase, Rule, World};
-
-async fn run(world: &World, arguments: &[&str]) -> (bool, String) {
-    let mut command = std::process::Command::new(world.sandi().plan().programs.join("mailer"));
-    command.args(arguments).arg("--config").arg(world.path("mailer.toml"));
-    let output = tokio::task::spawn_blocking(move || command.output());
-    let Output { status, stdout, stderr } = output.await.expect("it runs to its end").expect("it can be run");
-    (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
-}
+use e2e::{Act, Phase, Rule, World, world::Program};
 
 #[tokio::test]
 async fn a_test_mail_goes_the_real_way_and_says_how_far_it_came() {
     let world = World::start().await;
-    let (sent, said) = run(&world, &["send-test", "budi@kopi.example", "--locale", "en"]).await;
+    let (sent, said) = world.said(Program::Mailer, &["send-test", "budi@kopi.example", "--locale", "en"]).await;
     assert!(sent, "{said}");
     for line in ["connect  ok", "mail     ok", "rcpt     ok", "data     ok", "final    250 2.0.0", "sent"] {
         assert!(said.contains(line), "{line} is not in {said}");
@@ -26,12 +16,12 @@ async fn a_test_mail_goes_the_real_way_and_says_how_far_it_came() {
     assert!(mail.header("Date").is_some() && !said.contains("/reset#"), "{said}");
 
     world.script(Rule::reply(Phase::Recipient, 550, "5.1.1 no such mailbox"));
-    let (sent, said) = run(&world, &["send-test", "budi@kopi.example"]).await;
+    let (sent, said) = world.said(Program::Mailer, &["send-test", "budi@kopi.example"]).await;
     assert!(!sent && said.contains("rcpt     550 5.1.1") && said.contains("bounced"), "{said}");
     world.script(Rule::at(Phase::Banner, Act::Drop));
-    let (sent, said) = run(&world, &["send-test", "budi@kopi.example"]).await;
+    let (sent, said) = world.said(Program::Mailer, &["send-test", "budi@kopi.example"]).await;
     assert!(!sent && said.contains("held"), "{said}");
-    let (sent, said) = run(&world, &["send-test", "no address"]).await;
+    let (sent, said) = world.said(Program::Mailer, &["send-test", "no address"]).await;
     assert!(!sent && said.contains("the recipient is not an address"), "{said}");
     assert_eq!(world.sink().mails().len(), 1);
 }
@@ -39,20 +29,21 @@ async fn a_test_mail_goes_the_real_way_and_says_how_far_it_came() {
 #[tokio::test]
 async fn the_doctor_looks_at_everything_and_sends_no_mail_unless_asked() {
     let world = World::start().await;
-    let (well, said) = run(&world, &["doctor"]).await;
+    let (well, said) = world.said(Program::Mailer, &["doctor"]).await;
     assert!(well, "{said}");
-    for line in ["ok    settings", "ok    keys", "ok    clock", "ok    broker", "ok    relay 127.0.0.1"] {
+    for line in ["ok    settings", "ok    keys", "note  clock", "ok    broker", "ok    relay 127.0.0.1"] {
         assert!(said.contains(line), "{line} is not in {said}");
     }
     assert!(world.sink().mails().is_empty());
-    let (well, said) = run(&world, &["doctor", "--send-test", "budi@kopi.example"]).await;
+    let (well, said) = world.said(Program::Mailer, &["doctor", "--send-test", "budi@kopi.example"]).await;
     assert!(well && said.contains("ok    test mail"), "{said}");
     assert_eq!(world.sink().mails().len(), 1);
 
     world.script(Rule::reply(Phase::Banner, 554, "5.7.1 no service for you"));
     let url = world.path("away");
     std::fs::write(&url, "amqp://nobody:nothing@127.0.0.1:1/none\n").expect("it is written");
-    let (well, said) = run(&world, &["doctor", &format!("--set=amqp.url_file={}", url.display())]).await;
+    let (well, said) =
+        world.said(Program::Mailer, &["doctor", &format!("--set=amqp.url_file={}", url.display())]).await;
     assert!(
         !well && said.contains("BAD   broker") && said.contains("BAD   relay") && said.contains("554 5.7.1"),
         "{said}"

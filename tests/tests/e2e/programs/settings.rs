@@ -110,16 +110,25 @@ fn identity(world: &World, good: &str, scratch: &Path) -> Vec<Wrong> {
     let garbage = write(scratch, "garbage.pem", SECRET);
     let database = format!("postgres://sandi_identity:{SECRET}@127.0.0.1/sandi");
     let own = Authority::new().issue(world, "settings");
-    let guest = write(scratch, "guest", "amqp://guest:guest@127.0.0.1/sandi");
     let mut all = common(good, scratch);
+    // What the parser makes of a login that is not whole is the one that every broker comes with.
+    for (number, login) in
+        ["guest:guest@", "guest:gues%74@", "gues%74:guest@", "guest@", ":guest@", ":@", "", "sandi@", "sandi:@"]
+            .into_iter()
+            .enumerate()
+    {
+        let url = write(scratch, &format!("guest-{number}"), &format!("amqp://{login}127.0.0.1/sandi"));
+        all.push(
+            Wrong::naming("amqp.url")
+                .set("development=false")
+                .set("grpc.reflection=false")
+                .set(format!("grpc.tls.certificate={}", own.certificate.display()))
+                .set(format!("grpc.tls.key={}", own.key.display()))
+                .set(format!("amqp.url_file={url}"))
+                .says("guest"),
+        );
+    }
     all.extend([
-        Wrong::naming("amqp.url")
-            .set("development=false")
-            .set("grpc.reflection=false")
-            .set(format!("grpc.tls.certificate={}", own.certificate.display()))
-            .set(format!("grpc.tls.key={}", own.key.display()))
-            .set(format!("amqp.url_file={guest}"))
-            .says("guest"),
         Wrong::naming("limits.mails_per_minit")
             .file(format!("{good}\n[limits]\nmails_per_minit = 1\n"))
             .says("did you mean limits.mails_per_minute?"),

@@ -16,16 +16,24 @@ async fn database_time(database: &PgPool) -> OffsetDateTime {
 
 #[tokio::test]
 async fn a_link_ends_by_the_databases_clock() {
-    const LIFE: Duration = Duration::from_secs(5);
     let world = World::build().wide_limits().set("identity.resets.self_service_life=5s").start().await;
-    let (kopi, _) = admin(&world).await;
+    ends_by_the_databases_clock(&world).await;
+}
+
+/// A link of 5 s, tried until it ends.
+///
+/// # Panics
+/// When that is not as the database's clock says.
+pub(crate) async fn ends_by_the_databases_clock(world: &World) {
+    const LIFE: Duration = Duration::from_secs(5);
+    let (kopi, _) = admin(world).await;
     world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
     let database = world.database().await;
 
     let asked = database_time(&database).await;
     let request = world.request_reset("budi").await;
     let token = world.token_to("budi@kopi.example").await;
-    let link = check_reset(&world, &token).await.expect("the link is good").into_inner();
+    let link = check_reset(world, &token).await.expect("the link is good").into_inner();
     let expire_time = link.expire_time.expect("it ends");
     let expire_time = OffsetDateTime::from_unix_timestamp_nanos(
         i128::from(expire_time.seconds) * 1_000_000_000 + i128::from(expire_time.nanos),
@@ -36,7 +44,7 @@ async fn a_link_ends_by_the_databases_clock() {
     let end = tokio::time::Instant::now() + BOUND;
     loop {
         let before = database_time(&database).await;
-        let checked = check_reset(&world, &token).await;
+        let checked = check_reset(world, &token).await;
         let after = database_time(&database).await;
         match checked {
             Ok(_) => assert!(before < expire_time, "it worked after its end"),

@@ -56,7 +56,7 @@ async fn every_mistake_is_named_at_once_and_no_secret() {
     settings.limits.connections = 0;
     settings.limits.connections_per_address = 0;
     settings.limits.requests_per_second = 0;
-    settings.limits.request_burst = 0;
+    settings.limits.request_burst = 29;
     settings.limits.body_time = Duration::ZERO;
     settings.cookie.session_life = Duration::from_secs(1);
     settings.actors.key_file = Some(directory.path().join("token"));

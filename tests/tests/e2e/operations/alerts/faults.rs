@@ -39,6 +39,7 @@ pub enum Cause {
     EverybodyLogsIn,
     DatabaseIsFar,
     CertificateEnds,
+    ClockIsWrong,
     CollectorIsAway,
     CanaryIsPutOff,
 }
@@ -64,7 +65,7 @@ const fn fault(cause: Cause, fires: &'static [&'static str]) -> Fault {
 }
 
 /// In an order in which the slowest to clear come first.
-pub static FAULTS: [Fault; 19] = [
+pub static FAULTS: [Fault; 20] = [
     Fault {
         may: &["SandiPagesAreSlow"],
         after: LATE,
@@ -115,6 +116,7 @@ pub static FAULTS: [Fault; 19] = [
         ],
         ..fault(Cause::DatabaseIsFar, &["SandiDatabasePoolEmpty", "SandiPagesAreSlow"])
     },
+    fault(Cause::ClockIsWrong, &["SandiClockIsWrong"]),
     fault(Cause::CollectorIsAway, &["SandiTelemetryLost"]),
     Fault { after: LATE, ..fault(Cause::CanaryIsPutOff, &["SandiCanaryLost"]) },
 ];
@@ -207,7 +209,8 @@ impl Stage {
             Cause::DatabaseIsFar => self.world.database_line(line(on, Mode::Delay(Duration::from_millis(350)))),
             Cause::BrokerIsAway => self.world.broker_line(line(on, Mode::Refuse)),
             Cause::CollectorIsAway => self.collector.set(line(on, Mode::Refuse)),
-            Cause::CertificateEnds => write_certificate(&self.certificate, if on { 7 } else { 365 }),
+            Cause::CertificateEnds => write_certificate(&self.certificate, if on { 2 } else { 365 }),
+            Cause::ClockIsWrong => fs::write(&self.clock, if on { "+10" } else { "+0" }).expect("it is ours"),
             Cause::BindingIsGone => bind(&self.world, !on),
             _ => unreachable!("{cause:?} is more than a switch"),
         }
