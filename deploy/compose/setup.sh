@@ -19,7 +19,9 @@ actor_pair() {
     x=$(openssl pkey -in gateway/actors.pem -pubout -outform DER | tail -c 32 | basenc --base64url | tr -d '=')
     kid=$(printf '{"crv":"Ed25519","kty":"OKP","x":"%s"}' "$x" | openssl dgst -sha256 -binary \
         | basenc --base64url | tr -d '=')
-    printf '{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","kid":"%s","x":"%s"}]}\n' "$kid" "$x" > identity/actors.jwks
+    printf '{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","kid":"%s","x":"%s"}]}\n' "$kid" "$x" > identity/actors.jwks.new
+    # Whole or not at all: its being there says that this is done.
+    mv identity/actors.jwks.new identity/actors.jwks
 }
 
 # The programs run as 65532 (distroless).
@@ -31,6 +33,10 @@ if [ -e servers/done ]; then
     else
         # Of an earlier version, whose gateway was believed at its word.
         sed -i '/^name = "gateway"$/,/^scopes = / s/, "assert-actor"//' identity/callers.toml
+        if sed -n '/^name = "gateway"$/,/^\[\[callers\]\]$/p' identity/callers.toml | grep -q assert-actor; then
+            echo "setup: take assert-actor from the caller gateway in identity/callers.toml, and start again" >&2
+            exit 1
+        fi
         actor_pair
         echo "setup: the actor key is made, the rest is there already"
     fi

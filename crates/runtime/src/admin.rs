@@ -82,7 +82,8 @@ impl Checks {
         self.put(name, Told::Once(result), true);
     }
 
-    /// Shows in `/healthz` what `look` says each time that somebody asks; it does not fail `/readyz`.
+    /// Shows in `/healthz` what `look` says each time that somebody asks; it does not fail `/readyz`. It must be quick, and
+    /// not ask these checks itself.
     pub fn watch_informative(&self, name: &'static str, look: impl Fn() -> Result<(), String> + Send + 'static) {
         self.put(name, Told::Each(Box::new(look)), true);
     }

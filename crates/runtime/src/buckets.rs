@@ -35,6 +35,19 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
         self.limiter.check_key(key).map_err(|until| until.wait_time_from(self.clock.now()).max(WAIT_LEAST))
     }
 
+    /// Takes so many out of a bucket, or none of them.
+    ///
+    /// # Errors
+    /// When the bucket will hold them; never, if it cannot hold as many ([`Duration::MAX`]).
+    pub fn take_many(&self, key: &K, count: u32) -> Result<(), Duration> {
+        let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
+        match self.limiter.check_key_n(key, count) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => Err(until.wait_time_from(self.clock.now()).max(WAIT_LEAST)),
+            Err(_) => Err(Duration::MAX),
+        }
+    }
+
     /// Forgets buckets that are full again.
     pub fn forget(&self) {
         self.limiter.retain_recent();
@@ -60,6 +73,16 @@ mod tests {
         assert!(buckets.take(&"b").is_ok(), "another's");
         std::thread::sleep(wait);
         assert!(buckets.take(&"a").is_ok());
+    }
+
+    #[test]
+    fn many_are_taken_together_or_not_at_all() {
+        let buckets = Buckets::new(5, 1, Duration::from_secs(10));
+        assert!(buckets.take_many(&"a", 0).is_ok() && buckets.take_many(&"a", 3).is_ok());
+        let wait = buckets.take_many(&"a", 4).expect_err("two are left");
+        assert!(wait > Duration::from_secs(19) && wait <= Duration::from_secs(20), "{wait:?}");
+        assert!(buckets.take_many(&"a", 2).is_ok(), "nothing was taken");
+        assert_eq!(buckets.take_many(&"a", 6), Err(Duration::MAX));
     }
 
     #[test]

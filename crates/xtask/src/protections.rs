@@ -112,9 +112,11 @@ fn try_with_all_in_place(copy: &Worktree, chosen: &[&Protection]) -> Result<()> 
     for (suite, tests) in suites {
         match run(copy, suite, tests, &format!("all in place: {suite}"))? {
             Outcome::Missed => eprintln!("all in place: {suite} passes"),
-            Outcome::Noticed(tests) => {
-                bail!("with all protections in place these fail: {}", Vec::from_iter(tests).join(", "))
-            }
+            // Once more, by themselves: a machine under load may have been too slow.
+            Outcome::Noticed(tests) => match run(copy, suite, &tests, &format!("once more: {suite}"))? {
+                Outcome::Missed => eprintln!("all in place: {suite} passes, some at the second try"),
+                _ => bail!("with all protections in place these fail: {}", Vec::from_iter(tests).join(", ")),
+            },
             Outcome::Broken(said) => bail!("with all protections in place no test of {suite} ran:\n{said}"),
         }
     }

@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use e2e::{Person, World, world::Program};
+use e2e::{Person, World, resets::BOUND, world::Program};
 use messaging::topology::{Declares, permissions};
 use proto::identity::v1::DeliveryState;
 use serde_json::{Value, json};
 
-use crate::waiting::until;
+use crate::waiting::{until, until_within};
 
 /// The definitions that are deployed.
 const DEPLOYED: &str = include_str!("../../../deploy/rabbitmq/definitions.json");
@@ -168,7 +168,7 @@ async fn the_doctor_knows_whether_the_canary_arrives() {
     })
     .await;
     world.script(e2e::Rule::reply(e2e::Phase::Mail, 451, "4.3.0 later"));
-    until("none has arrived for three rounds", async || {
+    until_within(BOUND * 2, "none has arrived for three rounds", async || {
         let (well, said) = world.said(Program::Identity, &["doctor"]).await;
         (!well && said.contains("FAILED   canary: asked for")).then_some(())
     })

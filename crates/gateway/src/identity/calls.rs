@@ -286,6 +286,15 @@ impl Identity {
         }
     }
 
+    /// Pays for so many calls before they are made, or for none of them.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the wait.
+    pub fn pay(&self, calls: usize) -> Result<(), Refusal> {
+        let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+        self.allowance.as_ref().map_or(Ok(()), |allowance| allowance.pay(calls)).map_err(Refusal::wait)
+    }
+
     /// A call that is paid for, within its deadline, tried again where the contract allows it.
     async fn call<Q, A, F>(
         &self,

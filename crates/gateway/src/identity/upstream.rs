@@ -63,6 +63,7 @@ impl Upstream {
             .map_err(|_| "not the URL of a gRPC service")?
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_while_idle(true)
             .keep_alive_timeout(CHECK)
             .tcp_nodelay(true)
             .user_agent(concat!("sandi-gateway/", env!("CARGO_PKG_VERSION")))

@@ -82,6 +82,7 @@ pub async fn show(Admin(who): Admin, which: Result<Query<Which>, QueryRejection>
 async fn read(who: &Member, which: &Which) -> Result<(Vec<Row>, String), Refusal> {
     let identity = &who.visit.identity;
     let listed = identity.list_users(&who.user, which.query.trim(), &which.page, PAGE_SIZE).await?;
+    identity.pay(listed.users.len())?;
     let zone = Zone::of(&who.organization.time_zone);
     let rows = stream::iter(listed.users).map(async |user| {
         let reset = identity.last_reset(&who.user, &user.user_id).await?;

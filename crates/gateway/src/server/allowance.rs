@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use runtime::buckets::Buckets;
@@ -14,14 +14,15 @@ use runtime::network::network;
 pub struct Allowance {
     addresses: Arc<Buckets<IpAddr>>,
     network: IpAddr,
-    /// Whether the first call is still to come: the request itself has paid for that one.
-    first: Arc<AtomicBool>,
+    /// Calls that are paid for and still to come.
+    paid: Arc<AtomicU32>,
 }
 
 impl Allowance {
     /// For a request of this address, which takes one out of the address's bucket.
     pub(super) fn new(addresses: &Arc<Buckets<IpAddr>>, ip: IpAddr) -> Self {
-        Self { addresses: Arc::clone(addresses), network: network(ip), first: Arc::new(AtomicBool::new(true)) }
+        // The request itself has paid for its first call.
+        Self { addresses: Arc::clone(addresses), network: network(ip), paid: Arc::new(AtomicU32::new(1)) }
     }
 
     /// One call.
@@ -29,7 +30,18 @@ impl Allowance {
     /// # Errors
     /// When the address may make it.
     pub fn take(&self) -> Result<(), Duration> {
-        if self.first.swap(false, Ordering::Relaxed) { Ok(()) } else { self.addresses.take(&self.network) }
+        let paid = self.paid.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |paid| paid.checked_sub(1)).is_ok();
+        if paid { Ok(()) } else { self.addresses.take(&self.network) }
+    }
+
+    /// Pays for so many calls before they are made, or for none of them: what cannot be shown whole costs nothing.
+    ///
+    /// # Errors
+    /// When the address may make them.
+    pub fn pay(&self, calls: u32) -> Result<(), Duration> {
+        self.addresses.take_many(&self.network, calls)?;
+        self.paid.fetch_add(calls, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -54,6 +66,16 @@ mod tests {
         assert!(next.take().is_err(), "the same /64");
         let neighbour = request("2001:db8:0:1::1");
         assert!((0..4).all(|_| neighbour.take().is_ok()), "another /64");
+    }
+
+    #[test]
+    fn many_are_paid_for_together_or_not_at_all() {
+        let addresses = addresses(4);
+        let page = Allowance::new(&addresses, "203.0.113.7".parse().unwrap());
+        assert!(page.take().is_ok() && page.pay(5).is_err(), "four are in the bucket");
+        assert!(page.pay(3).is_ok());
+        assert!((0..4).all(|_| page.take().is_ok()), "three, and the one that is left");
+        assert!(page.take().is_err());
     }
 
     #[test]

@@ -66,9 +66,10 @@ pub async fn admin_reset(service: &Service, call: &Call, command: AdminReset) ->
 
 async fn store(service: &Service, call: &Call, command: &AdminReset, once: Option<&Once>) -> Result<Answer> {
     let mut transaction = service.store.begin().await?;
+    access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     let stored = idempotency::claim(&mut transaction, call, once).await?;
-    // Before the actor's rights are read: they may be taken while these wait.
     let locked = users::lock(&mut transaction, command.user_id).await?;
+    // Once more: the actor may have lost the right while these waited.
     let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     if let Some(stored) = stored {
         return repeat(&mut transaction, stored).await;

@@ -157,9 +157,10 @@ async fn store(
     person: Person,
 ) -> Result<Person> {
     let mut transaction = service.store.begin().await?;
-    // Once more: the actor may have lost the right while the password was hashed.
+    let stored = idempotency::claim(&mut transaction, call, once).await?;
+    // Once more: the actor may have lost the right while the password was hashed, or another call with the key ran.
     let (authority, _) = draft(service, call, &mut transaction, command).await?;
-    if let Some(stored) = idempotency::claim(&mut transaction, call, once).await? {
+    if let Some(stored) = stored {
         return repeat(&mut transaction, stored.resource_id).await;
     }
     users::insert(&mut transaction, &person).await.map_err(username_taken)?;

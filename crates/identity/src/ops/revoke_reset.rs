@@ -42,17 +42,15 @@ async fn store(service: &Service, call: &Call, command: &RevokeReset) -> Result<
         facts.user_id = reset.as_ref().and_then(|reset| reset.user_id);
         facts.organization_id = reset.as_ref().and_then(|reset| reset.organization_id);
     });
-    // Locked before the actor's rights are read: they may be taken while this waits.
-    let person = match reset.as_ref().and_then(|reset| reset.user_id) {
-        Some(user_id) => users::lock(&mut transaction, user_id).await?,
-        None => None,
-    };
     let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     let Some(reset) = reset else { return call.refuse("unknown reset", Error::ResetNotFound) };
     if !authority.sees(reset.organization_id) {
         return call.refuse(ELSEWHERE, Error::ResetNotFound);
     }
-    let person = person.ok_or(Error::ResetNotFound)?;
+    let user_id = reset.user_id.ok_or(Error::ResetNotFound)?;
+    let person = users::lock(&mut transaction, user_id).await?.ok_or(Error::ResetNotFound)?;
+    // Once more: the actor may have lost the right while this waited.
+    let authority = access::authority(&mut transaction, call, command.actor.as_ref()).await?;
     access::may_reset(call, &authority, &person)?;
     if !resets::revoke(&mut transaction, command.reset_id, RevokeCause::Admin).await? {
         return Err(Error::ResetEnded);

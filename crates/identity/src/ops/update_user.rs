@@ -91,8 +91,9 @@ async fn authority(transaction: &mut Transaction, call: &Call, command: &UpdateU
 
 async fn store(service: &Service, call: &Call, command: &UpdateUser) -> Result<Person> {
     let mut transaction = service.store.begin().await?;
-    // Locked before the actor's rights are read: they may be taken while this waits.
+    authority(&mut transaction, call, command).await?;
     let locked = users::lock(&mut transaction, command.user_id).await?;
+    // Once more: the actor may have lost the right while this waited.
     let authority = authority(&mut transaction, call, command).await?;
     let old = access::target(call, &authority, locked)?;
     // Where no actor's language came first.

@@ -189,7 +189,8 @@ impl Store {
     /// # Errors
     /// As [`Store::begin`].
     pub async fn time(&self) -> Result<OffsetDateTime> {
-        Ok(sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await?)
+        let mut connection = self.connection().await?;
+        Ok(sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *connection).await?)
     }
 }
 
