@@ -167,6 +167,7 @@ fn heading(part: Part) -> &'static str {
         Part::Replicas => "Two processes",
         Part::Start => "Start and memory",
         Part::Wakeup => "Waking the relay",
+        Part::Collector => "A collector that fails",
     }
 }
 

@@ -1,5 +1,6 @@
 //! The parts, each of which can be run by itself.
 
+mod collector;
 mod hash;
 mod mails;
 mod relay;
@@ -42,6 +43,8 @@ pub enum Part {
     Start,
     /// What waking the relay costs those who write.
     Wakeup,
+    /// Calls while the collector of traces fails.
+    Collector,
 }
 
 impl Part {
@@ -71,6 +74,7 @@ impl Part {
             Self::Replicas => (50, 15),
             Self::Start => (35, 12),
             Self::Wakeup => (45, 10),
+            Self::Collector => (200, 40),
         };
         if quick { short } else { full }
     }
@@ -94,6 +98,7 @@ impl Part {
             Self::Replicas => whole::replicas(bench).await,
             Self::Start => whole::start(bench).await,
             Self::Wakeup => wakeup::run(bench).await,
+            Self::Collector => collector::run(bench).await,
         }
     }
 }
