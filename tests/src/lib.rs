@@ -18,7 +18,6 @@
 pub mod broker;
 pub mod browser;
 pub mod client;
-pub mod collector;
 pub mod contract;
 pub mod database;
 pub mod leaks;
@@ -37,6 +36,7 @@ pub use people::Person;
 pub use refusal::{Refusal, refused};
 pub use servers::{program, shared};
 pub use testbed::{
+    collector,
     proxy::Mode,
     smtp::{Act, Entry, Mail, Phase, Rule},
 };

@@ -11,7 +11,7 @@ use prost::Message as _;
 
 pub use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use crate::collector::Collector;
+use testbed::collector::Collector;
 
 /// A span, with its ids in hex digits.
 #[derive(Clone, Debug)]
@@ -38,24 +38,22 @@ pub struct Span {
     pub time: (u64, u64),
 }
 
-impl Collector {
-    /// All spans that came so far.
-    ///
-    /// # Panics
-    /// When an export is none.
-    pub fn spans(&self) -> Vec<Span> {
-        let mut spans = Vec::new();
-        for export in self.exports().iter().filter(|export| export.path.contains("TraceService")) {
-            let request = ExportTraceServiceRequest::decode(export.body.as_slice()).expect("it is an export of spans");
-            for resource in request.resource_spans {
-                let about = attributes(resource.resource.map(|it| it.attributes).unwrap_or_default());
-                let service = about.get("service.name").cloned().unwrap_or_default();
-                let all = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
-                spans.extend(all.map(|span| read(span, &service)));
-            }
+/// All spans that came to a collector so far.
+///
+/// # Panics
+/// When an export is none.
+pub fn of(collector: &Collector) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for export in collector.exports().iter().filter(|export| export.path.contains("TraceService")) {
+        let request = ExportTraceServiceRequest::decode(export.body.as_slice()).expect("it is an export of spans");
+        for resource in request.resource_spans {
+            let about = attributes(resource.resource.map(|it| it.attributes).unwrap_or_default());
+            let service = about.get("service.name").cloned().unwrap_or_default();
+            let all = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
+            spans.extend(all.map(|span| read(span, &service)));
         }
-        spans
     }
+    spans
 }
 
 fn read(span: wire::Span, service: &str) -> Span {

@@ -1,11 +1,12 @@
 //! Everything that Sandi needs around it, private and on loopback: PostgreSQL, RabbitMQ, an SMTP sink with a mailbox
-//! page, a browser, and the two programs themselves. Tests, benchmarks and the demo stand on it.
+//! page, an OTLP collector, a browser, and the two programs themselves. Tests, benchmarks and the demo stand on it.
 //!
-//! Starting and stopping is plain blocking code with a bound on every wait; only the sink, the page and the browser
-//! are async.
+//! Starting and stopping is plain blocking code with a bound on every wait; only the sink, the page, the collector and
+//! the browser are async.
 //! Nothing here touches a server that the machine runs already.
 
 pub mod browser;
+pub mod collector;
 pub mod http;
 pub mod mailbox;
 pub mod ports;

@@ -27,7 +27,7 @@ const EVERYTHING: &str = "everything";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_rests_anywhere_in_clear_and_addresses_rest_with_their_users_alone() {
-    let collector = Collector::start().await;
+    let collector = Collector::start().await.expect("a collector starts");
     let world = World::build()
         .own_database()
         .own_broker()

@@ -5,7 +5,7 @@ mod resets;
 
 use std::time::Duration;
 
-use e2e::{Mode, World, collector::Collector, wire::Call, world::Program};
+use e2e::{Mode, World, collector::Collector, spans, wire::Call, world::Program};
 use serde_json::json;
 use testbed::proxy::Proxy;
 use tokio::time::timeout;
@@ -25,7 +25,7 @@ const COLLECTORS: [(&str, Mode, &str); 3] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_slow_or_hanging_slows_nothing_and_what_is_lost_is_counted() {
-    let collector = Collector::start().await;
+    let collector = Collector::start().await.expect("a collector starts");
     let proxy = Proxy::start(collector.address()).await.expect("a proxy starts");
     let endpoint = format!("http://{}", proxy.address());
     let builder = World::build().mailers(0).wide_limits().environment("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint);
@@ -61,7 +61,7 @@ async fn a_collector_that_is_away_slow_or_hanging_slows_nothing_and_what_is_lost
 
 #[tokio::test]
 async fn a_known_caller_says_which_trace_its_call_is_of_and_a_stranger_does_not() {
-    let collector = Collector::start().await;
+    let collector = Collector::start().await.expect("a collector starts");
     let endpoint = format!("identity.telemetry.otlp_endpoint={}", collector.url());
     let world = World::build().mailers(0).set(endpoint).environment("OTEL_BSP_SCHEDULE_DELAY", "200").start().await;
     let wire = world.wire().await;
@@ -73,7 +73,7 @@ async fn a_known_caller_says_which_trace_its_call_is_of_and_a_stranger_does_not(
     wire.call(of(&stranger)).await;
     wire.call(of(&known).bearer(world.token("crm"))).await;
     let spans = until("both spans come", async || {
-        let all = collector.spans().into_iter();
+        let all = spans::of(&collector).into_iter();
         let calls: Vec<_> = all.filter(|span| span.name.ends_with("/GetUser")).collect();
         (calls.len() == 2).then_some(calls)
     })

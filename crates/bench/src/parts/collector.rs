@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use bytes::Bytes;
-use h2::server::SendResponse;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use testbed::{
-    ports,
+    collector::Collector,
     proxy::{Mode, Proxy},
 };
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     bench::{Bench, Findings},
@@ -33,9 +29,7 @@ const FAULTS: [(Mode, &str); 3] = [
 
 /// Runs it.
 pub async fn run(bench: &Bench) -> Result<Findings> {
-    let listener = TcpListener::bind(ports::loopback(0)).await?;
-    let proxy = Proxy::start(listener.local_addr()?).await?;
-    tokio::spawn(collect(listener));
+    let proxy = Proxy::start(Collector::start().await?.address()).await?;
     let mut world = World::make(bench, Wish::new("collector").people(10_000)).await?;
     world.set(&[&format!("identity.telemetry.otlp_endpoint=http://{}", proxy.address())])?;
     world.start_identity(0)?;
@@ -61,34 +55,4 @@ pub async fn run(bench: &Bench) -> Result<Findings> {
         Figure::against(name, "ms", ill, "beside a collector that takes all spans", &well).at_most(1.1)
     };
     Ok(Findings { figures: FAULTS.into_iter().zip(&ill).map(figure).collect(), ..Findings::default() })
-}
-
-/// A collector that takes everything and keeps nothing.
-async fn collect(listener: TcpListener) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(serve(stream));
-    }
-}
-
-async fn serve(stream: TcpStream) -> Result<(), h2::Error> {
-    let mut connection = h2::server::handshake(stream).await?;
-    while let Some(call) = connection.accept().await {
-        let (request, respond) = call?;
-        tokio::spawn(take(request, respond));
-    }
-    Ok(())
-}
-
-async fn take(request: Request<h2::RecvStream>, mut respond: SendResponse<Bytes>) -> Result<(), h2::Error> {
-    let mut body = request.into_body();
-    while let Some(chunk) = body.data().await {
-        body.flow_control().release_capacity(chunk?.len())?;
-    }
-    let mut head = Response::new(());
-    head.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
-    let mut stream = respond.send_response(head, false)?;
-    // An empty message, and success.
-    stream.send_data(Bytes::from_static(&[0; 5]), false)?;
-    let status = (HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
-    stream.send_trailers(HeaderMap::from_iter([status]))
 }

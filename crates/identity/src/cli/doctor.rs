@@ -21,6 +21,7 @@ use crate::watch;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a canary may be under way.
 const UNDER_WAY: Duration = Duration::from_secs(7);
+
 type Found = Result<String, Ill>;
 
 /// What is not as it should be.

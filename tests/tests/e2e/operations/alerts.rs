@@ -96,7 +96,7 @@ async fn each_alert_fires_with_its_fault_and_with_no_other_and_clears_afterwards
 
 impl Stage {
     async fn set_up() -> Self {
-        let collector = Collector::start().await;
+        let collector = Collector::start().await.expect("a collector starts");
         let proxy = Proxy::start(collector.address()).await.expect("a proxy starts");
         let scratch = tempfile::tempdir().expect("a folder can be made");
         let certificate = scratch.path().join("ca.crt");

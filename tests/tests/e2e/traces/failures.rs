@@ -6,7 +6,7 @@ use e2e::{
     Person, Phase, Rule, World,
     collector::Collector,
     people::PASSWORD,
-    spans::{Span, SpanKind},
+    spans::{self, Span, SpanKind},
     world::Program,
 };
 use proto::identity::v1::{DeliveryState, Role};
@@ -32,7 +32,7 @@ struct Place {
 
 impl Place {
     async fn build() -> Self {
-        let collector = Collector::start().await;
+        let collector = Collector::start().await.expect("a collector starts");
         let server = async || Sink::start(ports::loopback(ports::free()), None).await.expect("a mail server starts");
         let (first, second) = (server().await, server().await);
         let mut builder = World::build().wide_limits().gateway().set(r#"identity.resets.retry_gaps=["1s"]"#);
@@ -52,7 +52,7 @@ impl Place {
         let expected: BTreeMap<String, usize> = expected.iter().map(|(name, count)| ((*name).into(), *count)).collect();
         let mut seen = BTreeMap::new();
         let look = async || {
-            let spans = self.collector.spans();
+            let spans = spans::of(&self.collector);
             let about = |span: &&Span| span.attributes.get("reset.id").is_some_and(|id| id == reset_id);
             let trace = spans.iter().filter(about).find(|span| span.name == SEND)?.trace.clone();
             let trace: Vec<Span> = spans.iter().filter(|span| span.trace == trace).cloned().collect();
@@ -154,13 +154,13 @@ async fn what_goes_wrong_with_a_reset_is_told_where_it_does_and_of_which_reset_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_no_queue_takes_is_told_in_the_trace_of_its_reset() {
-    let collector = Collector::start().await;
+    let collector = Collector::start().await.expect("a collector starts");
     let endpoint = format!("identity.telemetry.otlp_endpoint={}", collector.url());
     let world = World::build().mailers(0).set(endpoint).environment("OTEL_BSP_SCHEDULE_DELAY", "500").start().await;
     let kopi = world.organization("kopi").await;
     world.user(&kopi, Person::named("budi").email("budi@kopi.example")).await;
     let request = world.request_reset("budi").await;
-    let look = async || collector.spans().into_iter().find(|span| span.name == SEND && span.error);
+    let look = async || spans::of(&collector).into_iter().find(|span| span.name == SEND && span.error);
     let send = until_within(BOUND, "an event is not published", look).await;
     let reset = world.reset_in(&request, DeliveryState::Pending).await.reset_id;
     assert_eq!((&send.attributes["reset.id"], send.attributes["error.type"].as_str()), (&reset, "unroutable"));
@@ -188,7 +188,7 @@ async fn the_gateway_tells_what_it_asks_and_what_fails(mut place: Place) {
     let page = visitor.get("/forgot");
     visitor.submit(&page, "forgot-form", &[("username", "budi")]);
     let of_gateway = |name: &str, error: bool| {
-        let spans = place.collector.spans();
+        let spans = spans::of(&place.collector);
         let found = spans.iter().find(|it| it.service == "gateway" && it.name == name && it.error == error);
         found.map(|found| spans.iter().filter(|span| span.trace == found.trace).cloned().collect::<Vec<_>>())
     };

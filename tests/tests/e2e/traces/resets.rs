@@ -10,7 +10,7 @@ use e2e::{
     collector::Collector,
     leaks::{Kind, Scanner, Secret},
     people::{PASSWORD, requester},
-    spans::{Span, SpanKind},
+    spans::{self, Span, SpanKind},
     world::Program,
 };
 use futures::{StreamExt, stream};
@@ -73,7 +73,7 @@ fn traceparent(call: usize) -> Option<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_resets_are_a_thousand_whole_traces() {
-    let collector = Collector::start().await;
+    let collector = Collector::start().await.expect("a collector starts");
     let world = World::build()
         .wide_limits()
         .set(format!("identity.telemetry.otlp_endpoint={}", collector.url()))
@@ -124,7 +124,7 @@ async fn all_spans(collector: &Collector) -> Vec<Span> {
     let (mut before, mut last) = (0, Vec::new());
     until_within(BOUND, "the spans come, and then no more", async || {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        last = collector.spans();
+        last = spans::of(collector);
         let still = std::mem::replace(&mut before, last.len()) == last.len();
         (still && last.len() >= RESETS * (BELOW.len() + 1)).then_some(())
     })

@@ -5,12 +5,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
-
-use crate::wire::read;
 
 /// What one export carried.
 #[derive(Clone, Debug)]
@@ -21,7 +20,7 @@ pub struct Export {
     pub body: Vec<u8>,
 }
 
-/// A collector on a port of its own, as long as the test's runtime lives.
+/// A collector on a port of its own, as long as the runtime lives that it was started in.
 pub struct Collector {
     address: SocketAddr,
     exports: Exports,
@@ -32,11 +31,11 @@ type Exports = Arc<Mutex<Vec<Export>>>;
 impl Collector {
     /// Starts one.
     ///
-    /// # Panics
-    /// When there is no port.
-    pub async fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
-        let address = listener.local_addr().expect("it is bound");
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port for a collector")?;
+        let address = listener.local_addr()?;
         let exports = Exports::default();
         let all = Arc::clone(&exports);
         tokio::spawn(async move {
@@ -44,7 +43,7 @@ impl Collector {
                 tokio::spawn(serve(stream, Arc::clone(&all)));
             }
         });
-        Self { address, exports }
+        Ok(Self { address, exports })
     }
 
     /// Where it is.
@@ -78,7 +77,14 @@ async fn take(
     exports: Exports,
 ) -> Result<(), h2::Error> {
     let path = request.uri().path().to_owned();
-    let (body, _) = read(request.into_body()).await?;
+    let mut stream = request.into_body();
+    let mut body = Vec::new();
+    while let Some(chunk) = stream.data().await {
+        let chunk = chunk?;
+        stream.flow_control().release_capacity(chunk.len())?;
+        body.extend(chunk);
+    }
+    // Without the frame's flag and length.
     let body = body.get(5..).unwrap_or_default().to_vec();
     exports.lock().unwrap_or_else(PoisonError::into_inner).push(Export { path, body });
     let head = Response::builder().header("content-type", "application/grpc").body(()).expect("a header");
